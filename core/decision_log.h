@@ -1,0 +1,57 @@
+// The decision log: what the engine saw and did, complete enough to check its promises without trusting it.
+//
+// Core fills records and hands them to a DecisionLog; the host's writes text lines to a file, a test's keeps them. The
+// checker (decision_checker.h) reads the records alone and shares no code with the engine.
+// Threads: write() is called from within engine calls and must not call back. Units: nanoseconds.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/types.h"
+
+namespace sluice {
+
+struct LogRecord {
+  enum class Kind : uint8_t {
+    kBand,      // band, name, value = priority (two's complement), flag = holds when blocked. Before its first use
+    kEndpoint,  // endpoint, value = limit (kNone = no limit), flag = has room to give (up, not paused)
+    kClass,     // cls, members: the whole new set
+    kSubmit,    // seq, band, flow, cls, key, bytes: parked from here on
+    kMove,      // seq, band, flow, cls, key: a parked request has another place now (reconfigure, exclusion)
+    kDispatch,  // seq, endpoint, value = attempt
+    kRequeue,   // seq, cls: from its endpoint back to parked
+    kEnd,       // seq, outcome: parked or in flight -> ended
+    kIdle,      // band: its fairness policy chose to idle, or it holds; until the band's next record of any kind
+    kSettled,   // end of an engine call: from here on nothing admissible may be parked
+  };
+  Kind kind = Kind::kSettled;
+  TimeNs at = 0;
+  uint64_t seq = 0;
+  uint32_t band = kNone, flow = kNone, cls = kNone, endpoint = kNone;
+  uint64_t key = 0, value = 0;
+  Outcome outcome = Outcome::kCompleted;
+  bool flag = false;
+  std::string_view name;                        // of a band, or of a flow on its first submit (else empty)
+  const std::vector<uint32_t>* members = nullptr;  // kClass
+};
+
+class DecisionLog {
+ public:
+  virtual ~DecisionLog() = default;
+  virtual void write(const LogRecord& record) = 0;
+};
+
+// One record as one line of text without the newline, appended to OUT; and back. The format is described in
+// docs/decision-log.md. parse_line returns false and a reason for anything that format_line does not write.
+void format_line(const LogRecord& record, std::string& out);
+struct ParsedRecord {
+  LogRecord record;  // its views point into the members below
+  std::string name;
+  std::vector<uint32_t> members;
+};
+bool parse_line(std::string_view line, ParsedRecord& out, std::string& error);
+
+}  // namespace sluice
