@@ -18,14 +18,16 @@ struct LogRecord {
   enum class Kind : uint8_t {
     kBand,      // band, name, value = priority (two's complement), flag = holds when blocked. Before its first use
     kEndpoint,  // endpoint, value = limit (kNone = no limit), flag = has room to give (up, not paused)
-    kClass,     // cls, members: the whole new set
-    kSubmit,    // seq, band, flow, cls, key, bytes: parked from here on
-    kMove,      // seq, band, flow, cls, key: a parked request has another place now (reconfigure, exclusion)
-    kDispatch,  // seq, endpoint, value = attempt
-    kRequeue,   // seq, cls: from its endpoint back to parked
+    kClass,     // cls, members: the whole new set. One that was never told is empty
+    kSubmit,    // seq, band, flow, cls, key, value = bytes: parked from here on
+    kMove,      // seq, band, flow, cls, key: it has another place now (reconfigure, exclusion); parked, or when it is again
+    kDispatch,  // seq, endpoint, value = attempt, flag = was in flight before the log began (before the first kSettled)
+    kRequeue,   // seq, cls: from its endpoint back to parked, where and with the key that it had; else kMove follows
     kEnd,       // seq, outcome: parked or in flight -> ended
-    kIdle,      // band: its fairness policy chose to idle, or it holds; until the band's next record of any kind
+    kIdle,      // band: its fairness policy chose to idle, or it holds; until the band's next record or the next kSettled
     kSettled,   // end of an engine call: from here on nothing admissible may be parked
+    kGap,       // value = records that are missing here; written by a DecisionLog that could not keep up
+    kClose,     // nothing follows; written by a DecisionLog that was closed in good order
   };
   Kind kind = Kind::kSettled;
   TimeNs at = 0;
@@ -34,7 +36,7 @@ struct LogRecord {
   uint64_t key = 0, value = 0;
   Outcome outcome = Outcome::kCompleted;
   bool flag = false;
-  std::string_view name;                        // of a band, or of a flow on its first submit (else empty)
+  std::string_view name;                        // of a band, or of a flow on its first submit or move (else empty)
   const std::vector<uint32_t>* members = nullptr;  // kClass
 };
 
