@@ -83,7 +83,7 @@ typedef struct sluice_host_v1 {
    * Sources: SLUICE_REQUESTS "header:NAME" and, ints only, "hash:header:NAME";
    *          SLUICE_ENDPOINTS "metric:NAME" (floats only) and "hash:label:NAME" (ints only). */
   uint32_t (*declare_int)(void *ctx, uint32_t table, const char *source, int64_t absent);
-  uint32_t (*declare_float)(void *ctx, uint32_t table, const char *source, double absent);
+  uint32_t (*declare_float)(void *ctx, uint32_t table, const char *source, double absent); /* [control] likewise */
   /* [control] in create only. Keep a flow's slot this long after its last request, so that debts are remembered. */
   void (*retain_idle_flows)(void *ctx, uint64_t ns);
   /* [control] A later host's extra services, by id; null if there is none of that name. */

@@ -5,6 +5,7 @@
 #include <sluice/event.h>
 #include <sluice/eviction.h>
 #include <sluice/fairness.h>
+#include <sluice/helpers.h>
 #include <sluice/ordering.h>
 #include <sluice/scoring.h>
 #include <sluice/tables.h>
