@@ -1,17 +1,20 @@
 // The engine: parks requests, decides which goes next and where, and keeps the ledger.
 //
-// One object, one thread at a time, deterministic: time and randomness are arguments, and the same calls give the same
-// decisions. It does no I/O, starts no thread, reads no clock, and calls nothing but the policies of its pipeline.
-// The driver (the host with sockets, a simulator with virtual time) calls in, then acts on decisions().
+// One object, one thread at a time, deterministic: time and randomness are arguments, and the same
+// calls give the same decisions. It does no I/O, starts no thread, reads no clock, and calls
+// nothing but the policies of its pipeline. The driver (the host with sockets, a simulator with
+// virtual time) calls in, then acts on decisions().
 //
 // Threads: none of its own; calls must not overlap.
-// Time: `now` must not run backwards; a smaller one counts as the last one. Every call first ends what has expired.
-// Complexity: submit, cancel, complete and requeue are O(log n) in parked requests and flows; a dispatch adds
+// Time: `now` must not run backwards; a smaller one counts as the last one. Every call first ends
+// what has expired. Complexity: submit, cancel, complete and requeue are O(log n) in parked
+// requests and flows; a dispatch adds
 //   endpoints x scorers. Nothing is proportional to parked requests, idle flows or past tenants.
 // Invariants, at the end of every call:
 //   1. submitted = parked + in flight + ended, for requests and bytes, per band and in all.
 //   2. No id ends twice, nothing ended is dispatched, nothing is dispatched after a deadline.
-//   3. No admissible pair of request and endpoint is left: a parked request whose class has room waits only behind
+//   3. No admissible pair of request and endpoint is left: a parked request whose class has room
+//   waits only behind
 //      `hold_when_blocked` or a fairness policy that may idle.
 //   4. A request was dispatched only while nothing in a higher band could have been.
 #pragma once
@@ -32,16 +35,18 @@ class DecisionLog;
 
 class Engine {
  public:
-  // Fails if a policy of PIPELINE cannot make its state. SEED feeds pickers, Retry-After jitter and policies.
+  // Fails if a policy of PIPELINE cannot make its state. SEED feeds pickers, Retry-After jitter and
+  // policies.
   static Result<std::unique_ptr<Engine>> create(Pipeline pipeline, uint64_t seed, TimeNs now);
   ~Engine();
 
   // ---- requests ----
-  // Parks a request, and dispatches or ends it at once where that is due. Never fails: a refusal is a decision.
+  // Parks a request, and dispatches or ends it at once where that is due. Never fails: a refusal is
+  // a decision.
   RequestId submit(TimeNs now, const Submission& submission);
   enum class Cancel : uint8_t { kEnded, kInFlight, kUnknown };
-  // The client left. A parked request ends as kCancelled, without a decision. For one in flight the driver closes
-  // upstream and then says complete(kClientGone).
+  // The client left. A parked request ends as kCancelled, without a decision. For one in flight the
+  // driver closes upstream and then says complete(kClientGone).
   Cancel cancel(TimeNs now, RequestId id);
   // Output tokens of a request in flight so far. Growth beyond the estimate is charged.
   void progress(TimeNs now, RequestId id, uint32_t output_tokens);
@@ -51,11 +56,13 @@ class Engine {
     kBroken,    // the endpoint broke before its first byte: it is kept from this request
     kRejected,  // the engine itself answered 429 or 503: the endpoint is left alone for a moment
   };
-  // Parks a request in flight again: same sequence, same deadlines, its charge returned. May end it at once as expired.
+  // Parks a request in flight again: same sequence, same deadlines, its charge returned. May end it
+  // at once as expired.
   bool requeue(TimeNs now, RequestId id, Requeue why);
 
   // ---- endpoints; slots 0 .. kEndpointsMax-1 are the driver's to give ----
-  // New or changed. LIMIT: requests in flight at most (kNone = no limit). Not UP: no room, does not count as existing.
+  // New or changed. LIMIT: requests in flight at most (kNone = no limit). Not UP: no room, does not
+  // count as existing.
   void set_endpoint(TimeNs now, uint32_t slot, uint32_t limit, bool up);
   // No room from now on; the slot may be given to another endpoint once endpoint_idle(slot).
   void remove_endpoint(TimeNs now, uint32_t slot);
@@ -72,7 +79,8 @@ class Engine {
   void drain(TimeNs now);
   // Ends all that is parked as kDrained and revokes all that is in flight.
   void drain_now(TimeNs now);
-  // Another pipeline; see docs/ARCHITECTURE.md for what parked requests keep. On failure nothing has changed.
+  // Another pipeline; see docs/ARCHITECTURE.md for what parked requests keep. On failure nothing
+  // has changed.
   Result<void> reconfigure(TimeNs now, Pipeline pipeline);
   // Lets a policy out of quarantine. False if no slot runs a policy of that name in quarantine.
   bool release_policy(TimeNs now, const std::string& name);
@@ -81,11 +89,12 @@ class Engine {
   // What was decided since it was last emptied; the driver acts on it and clears it.
   std::vector<Decision>& decisions();
   const Pipeline& pipeline() const;
-  Stats stats() const;         // counters, bands, endpoints, policies; O(bands + endpoints)
+  Stats stats() const;  // counters, bands, endpoints, policies; O(bands + endpoints)
   std::vector<FlowStats> flow_stats() const;  // O(flows)
   // Where every step is written from now on; null = nowhere. Borrowed.
   void set_log(TimeNs now, DecisionLog* log);
-  // Recounts everything and compares with the ledger; the first difference in words, or nothing. O(everything).
+  // Recounts everything and compares with the ledger; the first difference in words, or nothing.
+  // O(everything).
   std::optional<std::string> audit() const;
 
  private:

@@ -1,6 +1,7 @@
 // The engine's configuration: what pipeline.toml says, with names resolved and policies loaded.
 //
-// For every limit and TTL 0 means none. Bands are listed highest priority first; the engine keeps that order.
+// For every limit and TTL 0 means none. Bands are listed highest priority first; the engine keeps
+// that order.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,8 @@ struct BandConfig {
   uint64_t bytes_max = 0;
   uint64_t requests_per_flow_max = 0;
   bool hold_when_blocked = false;  // wait for the picked flow instead of passing it over
-  PolicyPtr ordering, fairness, eviction;  // null = built-in: arrival; round robin; refuse the newcomer
+  PolicyPtr ordering, fairness,
+      eviction;  // null = built-in: arrival; round robin; refuse the newcomer
 };
 
 struct TenantConfig {
@@ -42,6 +44,7 @@ struct CostConfig {
 };
 
 struct Pipeline {
+  uint64_t generation = 0;        // the driver's number for this pipeline; each one its own
   std::vector<BandConfig> bands;  // 1 .. kBandsMax, priorities strictly falling
   uint32_t default_band = 0;
   std::vector<TenantConfig> tenants;
@@ -53,7 +56,7 @@ struct Pipeline {
   PickerKind picker = PickerKind::kMaxScore;
   uint32_t picker_endpoints_max = 1;
   CostConfig cost;
-  uint32_t prefix_block_tokens = 64;       // tokens that one entry of Submission::prefix stands for
+  uint32_t prefix_block_tokens = 64;  // tokens that one entry of Submission::prefix stands for
   uint32_t prefix_blocks_per_endpoint = 31250;
 };
 

@@ -1,8 +1,8 @@
 // A policy ready for use: a descriptor from a plugin and the object that its create made.
 //
-// Core never loads plugins; the host makes these and hands them over in a Pipeline. A null PolicyPtr stands for the
-// built-in policy of its slot.
-// Threads: [control] to make and destroy; const and shared afterwards. Owns: the policy object, not the image.
+// Core never loads plugins; the host makes these and hands them over in a Pipeline. A null
+// PolicyPtr stands for the built-in policy of its slot. Threads: [control] to make and destroy;
+// const and shared afterwards. Owns: the policy object, not the image.
 #pragma once
 
 #include <memory>

@@ -1,11 +1,11 @@
 // Which endpoint likely holds which prompt blocks: the host-kept index behind prefix-cache scoring.
 //
-// Approximate: an endpoint is taken to hold the blocks of the requests sent to it, least recently used out first. A
-// prompt is a list of chained block hashes (block i's hash covers blocks 0 .. i), so two prompts share a prefix of n
-// blocks exactly if their n-th hashes are equal.
-// Threads: one at a time. Owns its memory. Complexity: match and insert are O(blocks of the prompt x endpoints in the
-// answer); memory is bounded by endpoints x blocks_per_endpoint.
-// Source: the idea is production-stack's and llm-d's approximate prefix cache (proposal 0602).
+// Approximate: an endpoint is taken to hold the blocks of the requests sent to it, least recently
+// used out first. A prompt is a list of chained block hashes (block i's hash covers blocks 0 .. i),
+// so two prompts share a prefix of n blocks exactly if their n-th hashes are equal. Threads: one at
+// a time. Owns its memory. Complexity: match and insert are O(blocks of the prompt x endpoints in
+// the answer); memory is bounded by endpoints x blocks_per_endpoint. Source: the idea is
+// production-stack's and llm-d's approximate prefix cache (proposal 0602).
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,8 @@ class PrefixIndex {
   explicit PrefixIndex(uint32_t blocks_per_endpoint);
   ~PrefixIndex();
 
-  // For each endpoints[i], how many leading blocks of PROMPT it holds, into blocks_out[i]. Changes nothing.
+  // For each endpoints[i], how many leading blocks of PROMPT it holds, into blocks_out[i]. Changes
+  // nothing.
   void match(std::span<const uint64_t> prompt, std::span<const uint32_t> endpoints,
              std::span<uint32_t> blocks_out) const;
   // ENDPOINT was sent PROMPT: it holds its blocks from now on, as the most recently used.

@@ -1,4 +1,5 @@
-// A value or a sentence that says why there is none. For failures that the caller is expected to handle.
+// A value or a sentence that says why there is none. For failures that the caller is expected to
+// handle.
 #pragma once
 
 #include <string>

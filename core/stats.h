@@ -24,10 +24,10 @@ struct BandStats {
   std::string name;
   int32_t priority = 0;
   Ledger ledger;
-  uint32_t flows = 0;                // remembered
-  uint32_t waiting_flows = 0;        // with something parked
-  double dispatches_per_second = 0;  // recent; what Retry-After is reckoned from
-  TimeNs oldest_arrival_ns = kNever; // of a flow's head
+  uint32_t flows = 0;                 // remembered
+  uint32_t waiting_flows = 0;         // with something parked
+  double dispatches_per_second = 0;   // recent; what Retry-After is reckoned from
+  TimeNs oldest_arrival_ns = kNever;  // of a flow's head
 };
 
 struct EndpointStats {

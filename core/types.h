@@ -1,6 +1,8 @@
-// The words that the engine and its drivers share: identities, outcomes, what goes in and what comes out.
+// The words that the engine and its drivers share: identities, outcomes, what goes in and what
+// comes out.
 //
-// Units: times are nanoseconds of one monotonic clock that the driver owns; cost is in cost units (plugin-api/abi.h).
+// Units: times are nanoseconds of one monotonic clock that the driver owns; cost is in cost units
+// (plugin-api/abi.h).
 #pragma once
 
 #include <cstdint>
@@ -14,7 +16,8 @@ using TimeNs = uint64_t;
 inline constexpr TimeNs kNever = UINT64_MAX;
 inline constexpr uint32_t kNone = UINT32_MAX;  // no slot, no band, no limit
 
-// A submission's name. `seq` is its arrival sequence, unique for ever; `slot` only makes finding it cheap.
+// A submission's name. `seq` is its arrival sequence, unique for ever; `slot` only makes finding it
+// cheap.
 struct RequestId {
   uint64_t seq = 0;  // 0 = no request
   uint32_t slot = 0;
@@ -44,11 +47,11 @@ inline constexpr int kOutcomes = 13;
 // Why, where the outcome leaves it open.
 enum class Reason : uint8_t {
   kNone,
-  kQueueFull,         // kRejectedFull: requests of band or host
-  kBytesFull,         // kRejectedFull: bytes of band or host
-  kFlowFull,          // kRejectedFull: requests of the flow or its tenant
-  kEvictedPriority,   // kEvicted for a newcomer of a higher band
-  kEvictedPressure,   // kEvicted for a newcomer of its own band
+  kQueueFull,        // kRejectedFull: requests of band or host
+  kBytesFull,        // kRejectedFull: bytes of band or host
+  kFlowFull,         // kRejectedFull: requests of the flow or its tenant
+  kEvictedPriority,  // kEvicted for a newcomer of a higher band
+  kEvictedPressure,  // kEvicted for a newcomer of its own band
 };
 
 const char* to_string(Outcome outcome);  // "rejected_full"
@@ -56,20 +59,22 @@ const char* to_string(Reason reason);    // "queue-full"
 
 // What a request is, as the transport read it. Views are copied where they are kept.
 struct Submission {
-  std::string_view flow;     // the flow key's components, joined by '|'
-  uint64_t flow_hash = 0;    // of `flow`
-  uint64_t model_hash = 0;   // of the target model
-  uint32_t band = 0;         // index into Pipeline::bands
-  ClassId eligible = 0;      // where it may go
-  uint32_t tenant = kNone;   // index into Pipeline::tenants
-  uint32_t weight_milli = 1000;    // model weight x tenant weight; 1 .. 1'000'000
-  uint64_t bytes = 0;              // of its body
-  uint32_t prompt_tokens = 0;      // estimate
-  uint32_t output_expected = 0;    // estimate
-  uint32_t output_max = 0;         // as asked for; 0 = not given
-  TimeNs wall_deadline_ns = kNever;        // from its header; on top of the band's TTLs
-  std::span<const uint64_t> prefix;        // chained hashes of its prompt's blocks, first block first
-  std::span<const int64_t> ints;           // declared columns of requests; may be shorter than what was declared
+  std::string_view flow;             // the flow key's components, joined by '|'
+  uint64_t flow_hash = 0;            // of `flow`
+  uint64_t model_hash = 0;           // of the target model
+  uint64_t generation = 0;           // Pipeline::generation that `band` and `tenant` were read from
+  uint32_t band = 0;                 // index into Pipeline::bands
+  ClassId eligible = 0;              // where it may go
+  uint32_t tenant = kNone;           // index into Pipeline::tenants
+  uint32_t weight_milli = 1000;      // model weight x tenant weight; 1 .. 1'000'000
+  uint64_t bytes = 0;                // of its body
+  uint32_t prompt_tokens = 0;        // estimate
+  uint32_t output_expected = 0;      // estimate
+  uint32_t output_max = 0;           // as asked for; 0 = not given
+  TimeNs wall_deadline_ns = kNever;  // from its header; on top of the band's TTLs
+  std::span<const uint64_t> prefix;  // chained hashes of its prompt's blocks, first block first
+  std::span<const int64_t>
+      ints;  // declared columns of requests; may be shorter than what was declared
   std::span<const double> floats;
 };
 
@@ -78,13 +83,13 @@ struct Completion {
   Outcome outcome = Outcome::kCompleted;  // kCompleted, kUpstreamError, kClientGone or kRevoked
   bool has_usage = false;                 // the token counts below are true counts, not guesses
   uint32_t prompt_tokens = 0;
-  uint32_t cached_tokens = 0;             // part of prompt_tokens
+  uint32_t cached_tokens = 0;  // part of prompt_tokens
   uint32_t output_tokens = 0;
 };
 
 // Load of an endpoint as it told by itself.
 struct EndpointReport {
-  TimeNs taken_ns = 0;         // when the scrape was sent
+  TimeNs taken_ns = 0;  // when the scrape was sent
   uint32_t waiting = 0, running = 0;
   float kv_used = 0;           // 0 .. 1
   uint64_t kv_tokens_max = 0;  // 0 = unknown
@@ -97,16 +102,16 @@ struct Decision {
   enum class Kind : uint8_t {
     kDispatch,  // send the request to `endpoint`
     kEnd,       // a parked request is over: answer its client
-    kRevoke,    // a request in flight is to be cut; the driver closes it and says complete(kRevoked)
+    kRevoke,  // a request in flight is to be cut; the driver closes it and says complete(kRevoked)
   };
   Kind kind = Kind::kDispatch;
   RequestId id;
-  uint32_t endpoint = kNone;               // kDispatch, kRevoke
-  uint32_t attempt = 0;                    // kDispatch: 1 for the first
-  Outcome outcome = Outcome::kCompleted;   // kEnd
-  Reason reason = Reason::kNone;           // kEnd
-  uint32_t retry_after_s = 0;              // kEnd with a 429 or 503: seconds until it may be worth another try
-  TimeNs parked_ns = 0;                    // how long it has been parked in all, until now
+  uint32_t endpoint = kNone;              // kDispatch, kRevoke
+  uint32_t attempt = 0;                   // kDispatch: 1 for the first
+  Outcome outcome = Outcome::kCompleted;  // kEnd
+  Reason reason = Reason::kNone;          // kEnd
+  uint32_t retry_after_s = 0;  // kEnd with a 429 or 503: seconds until it may be worth another try
+  TimeNs parked_ns = 0;        // how long it has been parked in all, until now
 };
 
 }  // namespace sluice

@@ -1,8 +1,8 @@
 // The engine's owner inside the host: a lock, the clock, the timer, and the delivery of decisions.
 //
-// Transports call it from any thread. Decisions reach their Waiter outside the lock, on whichever thread made the call
-// that caused them; a Waiter hands them to its own executor.
-// Threads: every function is [any] unless said otherwise.
+// Transports call it from any thread. Decisions reach their Waiter outside the lock, on whichever
+// thread made the call that caused them; a Waiter hands them to its own executor. Threads: every
+// function is [any] unless said otherwise.
 #pragma once
 
 #include <functional>
@@ -17,15 +17,15 @@ namespace sluice {
 class Waiter {
  public:
   virtual ~Waiter() = default;
-  // Called once for each decision about this request, in order, never two at once, possibly before submit returns.
-  // Must not block and must not call the scheduler: post it.
+  // Called once for each decision about this request, in order, never two at once, possibly before
+  // submit returns. Must not block and must not call the scheduler: post it.
   virtual void on_decision(const Decision& decision) = 0;
 };
 
 class Scheduler {
  public:
-  // ARM_TIMER is told whenever the next deadline has moved (kNever = none); the host then calls tick() at that time.
-  // It is called outside the lock.
+  // ARM_TIMER is told whenever the next deadline has moved (kNever = none); the host then calls
+  // tick() at that time. It is called outside the lock.
   using ArmTimer = std::function<void(TimeNs)>;
   Scheduler(std::unique_ptr<Engine> engine, ArmTimer arm_timer);
   ~Scheduler();
@@ -40,7 +40,8 @@ class Scheduler {
   void requeue(RequestId id, Engine::Requeue why);
   void tick();
 
-  // Anything else of the engine, under the lock; decisions are delivered afterwards. F takes (Engine&, TimeNs now).
+  // Anything else of the engine, under the lock; decisions are delivered afterwards. F takes
+  // (Engine&, TimeNs now).
   template <typename F>
   auto with_engine(F&& f) {
     Turn turn(*this);
@@ -48,7 +49,8 @@ class Scheduler {
   }
 
  private:
-  // One call into the engine: holds the lock; delivers decisions and moves the timer after letting it go.
+  // One call into the engine: holds the lock; delivers decisions and moves the timer after letting
+  // it go.
   class Turn {
    public:
     explicit Turn(Scheduler& scheduler);

@@ -1,0 +1,119 @@
+// The endpoints of the pool, the eligibility classes over them, and who has room.
+//
+// Room is counted, not sampled: an endpoint has room while it is up, not paused, and has fewer
+// requests in flight than its limit. A class has `rooms` endpoints with room; it is kept current by
+// each change, so that asking is O(1). Classes come from the driver (define) or are derived from
+// one by leaving out endpoints that broke under a request. Complexity: a change of one endpoint's
+// room is O(classes that contain it).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <vector>
+
+#include <sluice/scoring.h>
+
+#include "core/endpoint_set.h"
+#include "core/flow_table.h"
+#include "core/stats.h"
+
+namespace sluice {
+
+struct EligibilityClass {
+  EndpointSet members;
+  uint32_t rooms = 0;              // members with room
+  uint32_t parent = kNone;         // of a derived class
+  std::vector<uint32_t> excluded;  // from the parent, sorted
+  uint32_t requests = 0;           // that use it; a derived class is dropped at 0
+  bool in_use = false;
+  Flow* first_blocked = nullptr;  // flows that were told BLOCKED because of it
+};
+
+class EndpointTable {
+ public:
+  // Told when a class gets its first room (true) or loses its last (false).
+  using RoomChanged = std::function<void(uint32_t cls, bool has_room)>;
+  // Told when what the decision log says of an endpoint has changed.
+  using EndpointChanged = std::function<void(uint32_t slot)>;
+  EndpointTable(RoomChanged room_changed, EndpointChanged endpoint_changed);
+
+  void set(uint32_t slot, uint32_t limit, bool up);
+  void remove(uint32_t slot);
+  void report(uint32_t slot, const EndpointReport& report);
+  void take(uint32_t slot, uint64_t cost);  // a request was dispatched there
+  void release(uint32_t slot, uint64_t cost);
+  void charge(uint32_t slot, int64_t change);
+  void pause(uint32_t slot, TimeNs now);  // the engine rejected: leave it alone for a while
+  void worked(uint32_t slot);             // the engine accepted: forget earlier rejections
+  void end_pauses(TimeNs now);
+  TimeNs next_pause_end() const { return next_pause_end_; }
+
+  bool any_up() const { return up_count_ != 0; }
+  bool idle(uint32_t slot) const { return slot >= rows_.size() || rows_[slot].in_flight == 0; }
+  bool has_room(uint32_t slot) const { return room_.contains(slot); }
+  const EndpointSet& room() const { return room_; }
+  uint32_t in_flight(uint32_t slot) const { return rows_[slot].in_flight; }
+  uint32_t limit(uint32_t slot) const { return rows_[slot].limit; }
+  // Whether the log should call it open: up and not paused.
+  bool open(uint32_t slot) const;
+
+  // Classes by the engine's own index.
+  uint32_t class_of(ClassId id);  // makes an empty one if the driver has not defined it
+  void define(ClassId id, const std::vector<uint32_t>& members);
+  // PARENT without EXCLUDED; PARENT itself if nothing would be left. The caller then holds it by
+  // hold().
+  uint32_t derive(uint32_t parent, std::vector<uint32_t> excluded);
+  void hold(uint32_t cls) { ++classes_[cls].requests; }
+  void drop(uint32_t cls);
+  EligibilityClass& at(uint32_t cls) { return classes_[cls]; }
+  const std::vector<EligibilityClass>& classes() const { return classes_; }
+  // The classes whose members were changed by define(), derived ones included; then forgotten.
+  std::vector<uint32_t> take_changed();
+
+  // What scoring policies see: a row for each endpoint that is up. NOW ages the metrics.
+  const sluice_endpoints& view(TimeNs now);
+  uint32_t row_of(uint32_t slot) const { return row_of_[slot]; }
+
+  std::vector<EndpointStats> stats() const;
+
+ private:
+  struct Row {
+    bool exists = false, up = false, ghost = false;
+    uint32_t limit = 0, in_flight = 0;
+    uint64_t cost = 0, dispatches = 0;
+    TimeNs paused_until = 0, pause = 0;
+    EndpointReport report;
+    bool reported = false;
+    std::vector<uint32_t> classes;  // that contain it
+  };
+
+  Row& row(uint32_t slot);
+  void refresh_room(uint32_t slot);
+  void set_members(uint32_t cls, const EndpointSet& members);
+  void rebuild_rows();
+
+  RoomChanged room_changed_;
+  EndpointChanged endpoint_changed_;
+  std::vector<Row> rows_;  // by slot
+  EndpointSet room_;
+  uint32_t up_count_ = 0;
+  TimeNs next_pause_end_ = kNever;
+  std::vector<EligibilityClass> classes_;
+  std::vector<uint32_t> by_id_;  // ClassId -> index
+  std::map<std::pair<uint32_t, std::vector<uint32_t>>, uint32_t> derived_;
+  std::vector<uint32_t> free_classes_;
+  std::vector<uint32_t> changed_;
+
+  sluice_endpoints view_{};
+  bool rows_stale_ = true;
+  std::vector<uint32_t> row_of_;  // by slot
+  std::vector<uint32_t> slot_, inflight_, limit_, waiting_, running_;
+  std::vector<uint64_t> inflight_cost_, kv_tokens_max_, metrics_age_ns_;
+  std::vector<float> kv_used_;
+  std::vector<std::vector<int64_t>> ints_;
+  std::vector<std::vector<double>> floats_;
+  std::vector<const int64_t*> int_columns_;
+  std::vector<const double*> float_columns_;
+};
+
+}  // namespace sluice

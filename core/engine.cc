@@ -1,0 +1,484 @@
+#include "core/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/engine_impl.h"
+
+namespace sluice {
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+Engine::Impl::Impl(Pipeline first, uint64_t seed_value, TimeNs now)
+    : pipeline(std::move(first)),
+      seed(seed_value),
+      now_ns(now),
+      random(seed_value),
+      endpoints([this](uint32_t cls, bool has_room) { room_changed(cls, has_room); },
+                [this](uint32_t slot) { log_endpoint(slot); }),
+      clocks(now),
+      deadlines(clocks),
+      prefixes(pipeline.prefix_blocks_per_endpoint) {}
+
+Result<std::unique_ptr<Engine>> Engine::create(Pipeline pipeline, uint64_t seed, TimeNs now) {
+  auto impl = std::make_unique<Impl>(Pipeline{}, seed, now);
+  if (Result<void> opened = impl->reconfigure(std::move(pipeline)); !opened)
+    return Error{opened.error()};
+  impl->generations.clear();  // nothing was ever read from the empty pipeline
+  return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+// ---- requests ----
+
+RequestId Engine::submit(TimeNs now, const Submission& submission) {
+  Impl& e = *impl_;
+  e.enter(now);
+  Submission s = submission;
+  if (s.generation != e.pipeline.generation) {
+    const auto past = std::ranges::find(e.generations, s.generation, &Impl::Generation::number);
+    const bool known = past != e.generations.end();
+    s.band = known && s.band < past->bands.size() ? past->bands[s.band] : e.pipeline.default_band;
+    s.tenant = known && s.tenant < past->tenants.size() ? past->tenants[s.tenant] : kNone;
+  }
+  Band& band = *e.bands[s.band < e.bands.size() ? s.band : e.pipeline.default_band];
+  if (s.tenant >= e.pipeline.tenants.size()) s.tenant = kNone;
+  e.count(band, [](Ledger& l) { ++l.submitted; });
+  if (e.draining) {
+    const RequestId id{e.next_seq++, kNone};
+    e.refuse(id, band, Outcome::kRejectedDraining, Reason::kNone, s.bytes);
+    e.leave();
+    return id;
+  }
+
+  Flow* flow = e.flow_for(band, s);
+  const uint32_t slot = e.requests.allocate();
+  Request* r = &e.requests.at(slot);
+  r->id = {e.next_seq++, slot};
+  r->flow = flow;
+  r->arrival_ns = e.now_ns;
+  r->parked_since = e.now_ns;
+  if (band.config.ttl_ns != 0)
+    r->serving_deadline = e.clocks.read(PoolClocks::kServing, e.now_ns) + band.config.ttl_ns;
+  if (band.config.no_endpoint_ttl_ns != 0)
+    r->empty_deadline =
+        e.clocks.read(PoolClocks::kEmpty, e.now_ns) + band.config.no_endpoint_ttl_ns;
+  r->wall_deadline = s.wall_deadline_ns;
+  r->bytes = s.bytes;
+  r->model_hash = s.model_hash;
+  r->prompt_tokens = s.prompt_tokens;
+  r->output_expected = s.output_expected;
+  r->output_max = s.output_max;
+  r->cost = e.cost_of(s.prompt_tokens, 0, s.output_expected);
+  r->ints.assign(s.ints.begin(), s.ints.end());
+  r->floats.assign(s.floats.begin(), s.floats.end());
+  if (e.wants_prefix) r->prefix.assign(s.prefix.begin(), s.prefix.end());
+  r->host_class = s.eligible;
+  r->cls = e.endpoints.class_of(s.eligible);
+  e.endpoints.hold(r->cls);
+  e.log_classes();
+  const RequestId id = r->id;
+  e.park(r);
+  e.log_request(LogRecord::Kind::kSubmit, *r);
+  e.expire();  // its own deadline may have passed on the way
+  e.dispatch_all();
+  if (Request* parked = e.find(id); parked != nullptr && parked->state == Request::State::kParked)
+    e.enforce_limits(parked);
+  e.leave();
+  return id;
+}
+
+Engine::Cancel Engine::cancel(TimeNs now, RequestId id) {
+  Impl& e = *impl_;
+  e.enter(now);
+  Cancel result = Cancel::kUnknown;
+  if (Request* r = e.find(id); r != nullptr) {
+    result = r->state == Request::State::kParked ? Cancel::kEnded : Cancel::kInFlight;
+    if (result == Cancel::kEnded) e.end_parked(r, Outcome::kCancelled, Reason::kNone, false);
+  }
+  e.leave();
+  return result;
+}
+
+void Engine::progress(TimeNs now, RequestId id, uint32_t output_tokens) {
+  Impl& e = *impl_;
+  e.enter(now);
+  Request* r = e.find(id);
+  if (r != nullptr && r->state == Request::State::kInFlight && output_tokens > r->output_tokens) {
+    Band& band = e.band_of(*r);
+    const uint32_t before = std::exchange(r->output_tokens, output_tokens);
+    const uint64_t cost = e.cost_of(r->prompt_tokens, r->cached_tokens, output_tokens);
+    if (cost > r->charged) {
+      const int64_t growth = static_cast<int64_t>(cost - r->charged);
+      r->charged = cost;
+      band.flows.in_flight(r->flow, 0, growth);
+      band.flows.charge(r->flow, growth);
+      e.endpoints.charge(r->endpoint, growth);
+      e.count(band, [&](Ledger& l) {
+        l.in_flight_cost += static_cast<uint64_t>(growth);
+        l.served_cost += static_cast<uint64_t>(growth);
+      });
+      e.tell_request(band, SLUICE_EV_PROGRESSED, *r, growth, 0, before);
+    }
+  }
+  e.leave();
+}
+
+bool Engine::complete(TimeNs now, RequestId id, const Completion& completion) {
+  Impl& e = *impl_;
+  e.enter(now);
+  Request* r = e.find(id);
+  const bool in_flight = r != nullptr && r->state == Request::State::kInFlight;
+  if (in_flight) e.end_in_flight(r, completion);
+  e.leave();
+  return in_flight;
+}
+
+bool Engine::requeue(TimeNs now, RequestId id, Requeue why) {
+  Impl& e = *impl_;
+  e.enter(now);
+  Request* r = e.find(id);
+  if (r == nullptr || r->state != Request::State::kInFlight) {
+    e.leave();
+    return false;
+  }
+  if (r->revoked) {  // it was taken back already; this is only how its end came
+    e.end_in_flight(r, {.outcome = Outcome::kRevoked});
+    e.leave();
+    return true;
+  }
+  Band& band = e.band_of(*r);
+  const uint64_t charged = std::exchange(r->charged, 0);
+  const int64_t refund = -static_cast<int64_t>(charged);
+  const uint32_t endpoint = r->endpoint;
+  band.flows.in_flight(r->flow, -1, refund);
+  band.flows.charge(r->flow, refund);
+  e.count(band, [&](Ledger& l) {
+    --l.in_flight;
+    l.in_flight_bytes -= r->bytes;
+    l.in_flight_cost -= charged;
+    l.served_cost -= charged;
+    ++l.requeues;
+  });
+  e.tell_request(band, SLUICE_EV_COMPLETED, *r, refund, SLUICE_OUT_REQUEUED, r->output_tokens);
+  r->output_tokens = 0;
+  r->cached_tokens = 0;
+  r->cost = e.cost_of(r->prompt_tokens, 0, r->output_expected);
+  if (why == Requeue::kBroken && r->excluded.size() < kExclusionsMax &&
+      std::ranges::count(r->excluded, endpoint) == 0) {
+    r->excluded.push_back(endpoint);
+    const uint32_t cls = e.endpoints.derive(e.endpoints.class_of(r->host_class), r->excluded);
+    e.use_class(r, cls);
+    e.log_classes();
+  }
+  r->state = Request::State::kParked;
+  r->endpoint = kNone;
+  r->parked_since = e.now_ns;
+  e.log_request(LogRecord::Kind::kRequeue, *r);
+  e.park(r);
+  if (why == Requeue::kRejected) e.endpoints.pause(endpoint, e.now_ns);
+  e.endpoints.release(endpoint, charged);
+  if (e.drained) e.end_parked(r, Outcome::kDrained, Reason::kNone, true);
+  e.expire();
+  e.leave();
+  return true;
+}
+
+// ---- endpoints ----
+
+void Engine::set_endpoint(TimeNs now, uint32_t slot, uint32_t limit, bool up) {
+  if (slot >= kEndpointsMax) return;
+  Impl& e = *impl_;
+  e.enter(now);
+  e.endpoints.set(slot, limit, up);
+  e.pool_may_have_flipped();
+  e.leave();
+}
+
+void Engine::remove_endpoint(TimeNs now, uint32_t slot) {
+  if (slot >= kEndpointsMax) return;
+  Impl& e = *impl_;
+  e.enter(now);
+  e.endpoints.remove(slot);
+  e.prefixes.forget(slot);
+  e.pool_may_have_flipped();
+  e.leave();
+}
+
+bool Engine::endpoint_idle(uint32_t slot) const { return impl_->endpoints.idle(slot); }
+
+void Engine::report(TimeNs now, uint32_t slot, const EndpointReport& report) {
+  if (slot >= kEndpointsMax) return;
+  Impl& e = *impl_;
+  e.enter(now);
+  e.endpoints.report(slot, report);
+  e.leave();
+}
+
+void Engine::set_class(TimeNs now, ClassId id, const std::vector<uint32_t>& members) {
+  Impl& e = *impl_;
+  e.enter(now);
+  e.endpoints.define(id, members);
+  e.log_classes();
+  e.leave();
+}
+
+// ---- time and life ----
+
+void Engine::advance(TimeNs now) {
+  impl_->enter(now);
+  impl_->leave();
+}
+
+TimeNs Engine::next_deadline() const {
+  const Impl& e = *impl_;
+  TimeNs at = std::min(e.deadlines.next(), e.endpoints.next_pause_end());
+  for (const auto& band : e.bands) at = std::min(at, band->ask_again_ns);
+  return at;
+}
+
+void Engine::drain(TimeNs now) {
+  impl_->enter(now);
+  impl_->draining = true;
+  impl_->leave();
+}
+
+void Engine::drain_now(TimeNs now) {
+  Impl& e = *impl_;
+  e.enter(now);
+  e.draining = e.drained = true;
+  std::vector<Request*> all;
+  e.requests.for_each([&](Request& r) { all.push_back(&r); });
+  std::ranges::sort(all, {}, [](const Request* r) { return r->id.seq; });
+  for (Request* r : all) {
+    if (r->state == Request::State::kParked) {
+      e.end_parked(r, Outcome::kDrained, Reason::kNone, true);
+    } else if (!std::exchange(r->revoked, true)) {
+      e.decisions.push_back({.kind = Decision::Kind::kRevoke,
+                             .id = r->id,
+                             .endpoint = r->endpoint,
+                             .outcome = Outcome::kRevoked,
+                             .retry_after_s = e.retry_after(e.band_of(*r)),
+                             .parked_ns = r->parked_before});
+    }
+  }
+  e.leave();
+}
+
+Result<void> Engine::reconfigure(TimeNs now, Pipeline pipeline) {
+  impl_->enter(now);
+  Result<void> result = impl_->reconfigure(std::move(pipeline));
+  impl_->leave();
+  return result;
+}
+
+bool Engine::release_policy(TimeNs now, const std::string& name) {
+  Impl& e = *impl_;
+  e.enter(now);
+  bool found = false;
+  const auto release = [&](PolicySlot& slot) {
+    if (!slot.quarantined() || slot.policy()->name() != name) return;
+    slot.release();
+    found = true;
+  };
+  for (auto& band : e.bands) {
+    release(band->ordering);
+    release(band->fairness);
+    for (PolicySlot& slot : band->eviction) release(slot);
+  }
+  for (Impl::Scorer& scorer : e.scorers) release(scorer.slot);
+  e.leave();
+  return found;
+}
+
+// ---- outputs ----
+
+std::vector<Decision>& Engine::decisions() { return impl_->decisions; }
+const Pipeline& Engine::pipeline() const { return impl_->pipeline; }
+
+void Engine::set_log(TimeNs now, DecisionLog* log) {
+  Impl& e = *impl_;
+  e.enter(now);
+  e.decision_log = log;
+  for (const auto& band : e.bands)
+    e.log({.kind = LogRecord::Kind::kBand,
+           .band = band->log_id,
+           .value = static_cast<uint64_t>(static_cast<int64_t>(band->config.priority)),
+           .flag = band->config.hold_when_blocked,
+           .name = band->config.name});
+  for (const EndpointStats& endpoint : e.endpoints.stats()) e.log_endpoint(endpoint.slot);
+  for (uint32_t cls = 0; cls < e.endpoints.classes().size(); ++cls) {
+    std::vector<uint32_t> members;
+    e.endpoints.at(cls).members.for_each([&](uint32_t slot) { members.push_back(slot); });
+    e.log({.kind = LogRecord::Kind::kClass, .cls = cls, .members = &members});
+  }
+  e.endpoints.take_changed();
+  e.leave();
+}
+
+// ---- steps that several calls share ----
+
+void Engine::Impl::enter(TimeNs now) {
+  now_ns = std::max(now_ns, now);
+  endpoints.end_pauses(now_ns);
+  expire();
+}
+
+void Engine::Impl::leave() {
+  dispatch_all();
+  flush_scorers();
+  if (log_dirty) {
+    log({.kind = LogRecord::Kind::kSettled});
+    log_dirty = false;
+  }
+}
+
+Request* Engine::Impl::find(RequestId id) {
+  Request* r = id.slot == kNone ? nullptr : requests.find(id.slot);
+  return r != nullptr && r->id.seq == id.seq ? r : nullptr;
+}
+
+void Engine::Impl::expire() {
+  while (Request* r = deadlines.passed(now_ns)) {
+    end_parked(r, endpoints.any_up() ? Outcome::kExpired : Outcome::kRejectedNoEndpoint,
+               Reason::kNone, true);
+  }
+}
+
+void Engine::Impl::end_parked(Request* r, Outcome outcome, Reason reason, bool decide) {
+  Band& band = band_of(*r);
+  Flow* flow = r->flow;
+  uint16_t out = SLUICE_OUT_EXPIRED;
+  if (outcome == Outcome::kCancelled) out = SLUICE_OUT_CANCELLED;
+  if (outcome == Outcome::kEvicted || outcome == Outcome::kRejectedFull) out = SLUICE_OUT_EVICTED;
+  if (outcome == Outcome::kDrained) out = SLUICE_OUT_DRAINED;
+  if (decide)
+    decisions.push_back({.kind = Decision::Kind::kEnd,
+                         .id = r->id,
+                         .outcome = outcome,
+                         .reason = reason,
+                         .retry_after_s = retry_after(band),
+                         .parked_ns = r->parked_ns(now_ns)});
+  log({.kind = LogRecord::Kind::kEnd, .seq = r->id.seq, .outcome = outcome});
+  tell_request(band, SLUICE_EV_SHED, *r, 0, out, r->output_tokens);
+  unpark(r);
+  count(band, [&](Ledger& l) { ++l.ended[static_cast<size_t>(outcome)]; });
+  endpoints.drop(r->cls);
+  requests.free(r->id.slot);
+  may_be_idle(band, flow);
+}
+
+void Engine::Impl::refuse(RequestId id, Band& band, Outcome outcome, Reason reason,
+                          uint64_t bytes) {
+  log({.kind = LogRecord::Kind::kSubmit, .seq = id.seq, .band = band.log_id, .value = bytes});
+  log({.kind = LogRecord::Kind::kEnd, .seq = id.seq, .outcome = outcome});
+  count(band, [&](Ledger& l) { ++l.ended[static_cast<size_t>(outcome)]; });
+  decisions.push_back({.kind = Decision::Kind::kEnd,
+                       .id = id,
+                       .outcome = outcome,
+                       .reason = reason,
+                       .retry_after_s = retry_after(band)});
+}
+
+void Engine::Impl::end_in_flight(Request* r, const Completion& c) {
+  Band& band = band_of(*r);
+  Flow* flow = r->flow;
+  const uint32_t output_before = r->output_tokens;
+  // True cost where the upstream told it; what was counted where the request was cut; else the
+  // estimate stands.
+  uint64_t cost = r->charged;
+  if (c.has_usage) {
+    r->prompt_tokens = c.prompt_tokens;
+    r->cached_tokens = std::min(c.cached_tokens, c.prompt_tokens);
+    r->output_tokens = c.output_tokens;
+    cost = cost_of(c.prompt_tokens, r->cached_tokens, c.output_tokens);
+  } else if (r->output_tokens != 0) {
+    cost = cost_of(r->prompt_tokens, r->cached_tokens, r->output_tokens);
+  } else if (c.outcome != Outcome::kCompleted) {
+    cost = 0;
+  }
+  const uint64_t charged = std::exchange(r->charged, cost);
+  const int64_t change = static_cast<int64_t>(cost) - static_cast<int64_t>(charged);
+  band.flows.in_flight(flow, -1, -static_cast<int64_t>(charged));
+  band.flows.charge(flow, change);
+  band.cost_rate.add(now_ns, cost);
+  count(band, [&](Ledger& l) {
+    --l.in_flight;
+    l.in_flight_bytes -= r->bytes;
+    l.in_flight_cost -= charged;
+    l.served_cost += static_cast<uint64_t>(change);
+    ++l.ended[static_cast<size_t>(c.outcome)];
+    if (!c.has_usage) return;
+    l.prompt_tokens += c.prompt_tokens;
+    l.cached_tokens += r->cached_tokens;
+    l.output_tokens += c.output_tokens;
+  });
+  uint16_t out = SLUICE_OUT_COMPLETED;
+  if (c.outcome == Outcome::kUpstreamError) out = SLUICE_OUT_UPSTREAM_ERROR;
+  if (c.outcome == Outcome::kClientGone) out = SLUICE_OUT_CLIENT_GONE;
+  if (c.outcome == Outcome::kRevoked) out = SLUICE_OUT_REVOKED;
+  log({.kind = LogRecord::Kind::kEnd, .seq = r->id.seq, .outcome = c.outcome});
+  tell_request(band, SLUICE_EV_COMPLETED, *r, change, out, output_before);
+  if (c.outcome == Outcome::kCompleted) endpoints.worked(r->endpoint);
+  endpoints.drop(r->cls);
+  const uint32_t endpoint = r->endpoint;
+  requests.free(r->id.slot);
+  endpoints.release(endpoint, charged);
+  may_be_idle(band, flow);
+}
+
+// How long until a newcomer of BAND might be served: what is parked in it over its recent rate of
+// dispatch.
+uint32_t Engine::Impl::retry_after(Band& band) {
+  const double rate = band.dispatch_rate.per_second(now_ns);
+  double seconds = kRetryAfterMaxSeconds;
+  if (rate > 0) seconds = static_cast<double>(band.ledger.parked) / rate;
+  seconds *= 1 + 0.25 * random.unit();
+  const double bounded = std::clamp<double>(seconds, kRetryAfterMinSeconds, kRetryAfterMaxSeconds);
+  return static_cast<uint32_t>(bounded + 0.5);
+}
+
+void Engine::Impl::pool_may_have_flipped() {
+  const auto which = endpoints.any_up() ? PoolClocks::kServing : PoolClocks::kEmpty;
+  if (which != clocks.running()) clocks.set_running(which, now_ns);
+}
+
+// ---- the decision log ----
+
+void Engine::Impl::log(LogRecord record) {
+  if (decision_log == nullptr) return;
+  record.at = now_ns;
+  decision_log->write(record);
+  log_dirty = record.kind != LogRecord::Kind::kSettled;
+}
+
+void Engine::Impl::log_endpoint(uint32_t slot) {
+  log({.kind = LogRecord::Kind::kEndpoint,
+       .endpoint = slot,
+       .value = endpoints.limit(slot),
+       .flag = endpoints.open(slot)});
+}
+
+void Engine::Impl::log_classes() {
+  for (uint32_t cls : endpoints.take_changed()) {
+    if (decision_log == nullptr) continue;
+    std::vector<uint32_t> members;
+    endpoints.at(cls).members.for_each([&](uint32_t slot) { members.push_back(slot); });
+    log({.kind = LogRecord::Kind::kClass, .cls = cls, .members = &members});
+  }
+}
+
+void Engine::Impl::log_request(LogRecord::Kind kind, const Request& r) {
+  if (decision_log == nullptr) return;
+  const Flow& flow = *r.flow;
+  log({.kind = kind,
+       .seq = r.id.seq,
+       .band = band_of(r).log_id,
+       .flow = flow.slot,
+       .cls = r.cls,
+       .key = r.key,
+       .value = r.bytes,
+       .name = flow.dispatches == 0 ? std::string_view(flow.name) : std::string_view()});
+}
+
+}  // namespace sluice

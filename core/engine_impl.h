@@ -1,0 +1,149 @@
+// The inside of the engine, shared by the files that implement it:
+//   engine.cc       what drivers call: requests, endpoints, time
+//   queueing.cc     parking, flows and their heads, events to policies
+//   dispatch.cc     which request goes next, and where
+//   admission.cc    limits and displacement
+//   reconfigure.cc  from one pipeline to another
+//   audit.cc        recounts, statistics
+// Each member function says what it leaves to its caller; none calls dispatch_all except where its
+// comment says so.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/band.h"
+#include "core/deadlines.h"
+#include "core/decision_log.h"
+#include "core/endpoint_table.h"
+#include "core/engine.h"
+#include "core/limits.h"
+#include "core/picker.h"
+#include "core/prefix_index.h"
+#include "core/request_rows.h"
+#include "core/slab.h"
+
+namespace sluice {
+
+struct Engine::Impl {
+  Impl(Pipeline first, uint64_t seed_value, TimeNs now);
+
+  // ---- engine.cc ----
+  void enter(TimeNs now);  // start of a call: time moves on, what has expired ends
+  void leave();            // end of a call: dispatches, and tells the log
+  Request* find(RequestId id);
+  void expire();
+  void end_in_flight(Request* r, const Completion& completion);
+  void end_parked(Request* r, Outcome outcome, Reason reason, bool tell);
+  void refuse(RequestId id, Band& band, Outcome outcome, Reason reason, uint64_t bytes);
+  uint32_t retry_after(Band& band);
+  void pool_may_have_flipped();
+
+  // ---- queueing.cc ----
+  Flow* flow_for(Band& band, const Submission& s);
+  void forget_idle_flows(Band& band);
+  void forget(Band& band, Flow* flow);
+  void park(Request* r);    // into its flow, the deadlines and the ledger
+  void unpark(Request* r);  // out of them
+  void head_changed(Band& band, Flow* flow, const Request* old_head);
+  void mark_blocked(Band& band, Flow* flow);
+  void unblock(Band& band, Flow* flow);
+  void unlink_blocked(Flow* flow);
+  void room_changed(uint32_t cls, bool has_room);
+  void use_class(Request* r, uint32_t cls);
+  void may_be_idle(Band& band, Flow* flow);
+  uint64_t key_of(Band& band, const Request& r);
+  void tell(Band& band, sluice_event event);
+  void tell_flow(Band& band, uint32_t type, const Flow& flow);
+  void tell_request(Band& band, uint32_t type, const Request& r, int64_t change, uint16_t outcome,
+                    uint32_t output_before);
+  void flush(Band& band);  // lets the band's policies hear what happened
+  void flush_scorers();
+  void refresh_event_mask(Band& band);
+  sluice_band band_view(Band& band);
+  uint64_t cost_of(uint32_t prompt, uint32_t cached, uint32_t output) const;
+
+  // ---- dispatch.cc ----
+  void dispatch_all();
+  void dispatch_band(Band& band);
+  uint32_t pick_flow(Band& band);
+  void dispatch(Band& band, Request* r);
+  uint32_t choose_endpoint(Band& band, Request* r, uint32_t* cached_tokens);
+  void score(Band& band, Request* r);
+
+  // ---- admission.cc ----
+  void enforce_limits(Request* newcomer);
+  bool make_room(Request* newcomer);
+
+  // ---- reconfigure.cc ----
+  struct BandPolicies;
+  Result<void> reconfigure(Pipeline next);
+  Result<BandPolicies> open_policies(const Pipeline& next, uint32_t rank, const Band* current);
+  void remember_generation(const Pipeline& next);
+  void retarget_tenants(const std::vector<TenantConfig>& before);
+  void install(Band& band, BandPolicies policies);
+  template <typename Observe>
+  void introduce(Band& band, PolicySlot& slot, Observe&& observe);
+  void rekey(Band& band);
+  void move_requests(uint32_t kept);
+  static uint32_t flow_slots(const Pipeline& p);  // the overflow flow's included
+
+  // ---- the decision log ----
+  void log_endpoint(uint32_t slot);
+  void log_classes();
+  void log_request(LogRecord::Kind kind, const Request& r);
+  void log(LogRecord record);
+
+  Band& band_of(const Flow& flow) { return *bands[flow.band]; }
+  Band& band_of(const Request& r) { return *bands[r.flow->band]; }
+  template <typename F>
+  void count(Band& band, F&& f) {
+    f(band.ledger);
+    f(total);
+  }
+
+  Pipeline pipeline;
+  uint64_t seed;
+  TimeNs now_ns;
+  Random random;
+  uint64_t next_seq = 1;
+  bool draining = false, drained = false;
+  std::vector<std::unique_ptr<Band>> bands;  // by rank
+  uint32_t next_log_id = 0;
+  struct Generation {  // how to read band and tenant numbers of a pipeline that was replaced
+    uint64_t number = 0;
+    std::vector<uint32_t> bands, tenants;
+  };
+  std::vector<Generation> generations;
+  Slab<Request> requests;
+  EndpointTable endpoints;
+  PoolClocks clocks;
+  Deadlines deadlines;
+  std::vector<uint64_t> tenant_parked;  // by index into pipeline.tenants
+  Ledger total;
+  uint64_t passes_hold = 0, passes_idle = 0;
+  std::vector<Decision> decisions;
+
+  struct Scorer {
+    PolicySlot slot;
+    float weight = 1;
+  };
+  std::vector<Scorer> scorers;
+  uint64_t scorer_event_mask = 0;
+  std::vector<sluice_event> scorer_events;
+  bool wants_prefix = false;
+  PrefixIndex prefixes;
+
+  DecisionLog* decision_log = nullptr;
+  bool log_dirty = false;
+
+  // Scratch, kept to allocate nothing in steady state.
+  RequestRows rows;
+  std::vector<uint64_t> keys;
+  std::vector<sluice_event> event_scratch;
+  std::vector<Candidate> candidates;
+  std::vector<uint32_t> candidate_slots, candidate_rows, candidate_cached, candidate_blocks;
+  std::vector<float> scores;
+};
+
+}  // namespace sluice

@@ -1,0 +1,313 @@
+#include <algorithm>
+
+#include "core/engine_impl.h"
+
+namespace sluice {
+namespace {
+
+// A limit on slots for flows of configured tenants, which are never put into the overflow flow.
+constexpr uint32_t kTenantFlowsMax = 4096;
+
+}  // namespace
+
+uint64_t Engine::Impl::cost_of(uint32_t prompt, uint32_t cached, uint32_t output) const {
+  const uint32_t fresh = prompt - std::min(prompt, cached);
+  const double cost =
+      fresh + std::min(prompt, cached) * pipeline.cost.cached + output * pipeline.cost.output;
+  return static_cast<uint64_t>(cost + 0.5);
+}
+
+// ---- flows ----
+
+Flow* Engine::Impl::flow_for(Band& band, const Submission& s) {
+  Flow* flow = band.flows.find(s.flow);
+  if (flow == nullptr) {
+    forget_idle_flows(band);
+    const bool plain = s.tenant == kNone;
+    const auto full = [&] { return plain && band.plain_flows >= pipeline.flows_max; };
+    if (full() || band.flows.full())
+      if (Flow* oldest = band.flows.least_recent(); oldest != nullptr) forget(band, oldest);
+    const uint32_t weight = std::clamp<uint32_t>(s.weight_milli, 1, 1'000'000);
+    if (!full()) flow = band.flows.add(s.flow, s.flow_hash, weight);
+    if (flow != nullptr) {
+      flow->tenant = s.tenant;
+      if (plain) ++band.plain_flows;
+      tell_flow(band, SLUICE_EV_FLOW_ADDED, *flow);
+    } else {
+      const bool first = band.flows.at(FlowTable::kOverflowSlot) == nullptr;
+      flow = band.flows.overflow();
+      if (first) tell_flow(band, SLUICE_EV_FLOW_ADDED, *flow);
+    }
+  } else if (band.flows.set_weight(flow, s.weight_milli)) {
+    tell_flow(band, SLUICE_EV_FLOW_CHANGED, *flow);
+  }
+  band.flows.set_busy(flow);
+  return flow;
+}
+
+void Engine::Impl::forget_idle_flows(Band& band) {
+  if (pipeline.flow_idle_ttl_ns == 0) return;
+  TimeNs keep = pipeline.flow_idle_ttl_ns;
+  if (const PolicyPtr& fairness = band.fairness.policy(); fairness)
+    keep = std::max(keep, fairness->retain_idle_ns);
+  // Two at a time pays for the one that is about to be added, and bounds the work of one call.
+  for (int n = 0; n < 2; ++n) {
+    Flow* oldest = band.flows.least_recent();
+    if (oldest == nullptr || now_ns - oldest->idle_since < keep) return;
+    forget(band, oldest);
+  }
+}
+
+void Engine::Impl::forget(Band& band, Flow* flow) {
+  tell_flow(band, SLUICE_EV_FLOW_REMOVED, *flow);
+  if (flow->tenant == kNone) --band.plain_flows;
+  band.flows.remove(flow);
+}
+
+void Engine::Impl::may_be_idle(Band& band, Flow* flow) {
+  if (flow->parked.empty() && band.flows.in_flight(*flow) == 0) band.flows.set_idle(flow, now_ns);
+}
+
+// ---- parking ----
+
+void Engine::Impl::park(Request* r) {
+  Band& band = band_of(*r);
+  Flow* flow = r->flow;
+  r->key = key_of(band, *r);
+  const Request* old_head = flow->head();
+  band.flows.park(flow, r);
+  deadlines.add(r);
+  if (flow->tenant != kNone) ++tenant_parked[flow->tenant];
+  count(band, [&](Ledger& l) {
+    ++l.parked;
+    l.parked_bytes += r->bytes;
+    l.parked_cost += r->cost;
+  });
+  head_changed(band, flow, old_head);
+}
+
+void Engine::Impl::unpark(Request* r) {
+  Band& band = band_of(*r);
+  Flow* flow = r->flow;
+  const Request* old_head = flow->head();
+  band.flows.unpark(flow, r);
+  deadlines.remove(r);
+  if (flow->tenant != kNone) --tenant_parked[flow->tenant];
+  count(band, [&](Ledger& l) {
+    --l.parked;
+    l.parked_bytes -= r->bytes;
+    l.parked_cost -= r->cost;
+  });
+  head_changed(band, flow, old_head);
+}
+
+uint64_t Engine::Impl::key_of(Band& band, const Request& r) {
+  uint64_t key = r.id.seq;
+  if (!band.ordering.active()) return key;
+  const auto* vtable = static_cast<const sluice_ordering_v1*>(band.ordering.vtable());
+  if (vtable->observe != nullptr) flush(band);
+  rows.clear();
+  rows.add(r, 0, deadlines.earliest(r), band.config.priority, r.cached_tokens);
+  const sluice_band view = band_view(band);
+  try {
+    vtable->keys(band.ordering.object(), band.ordering.state(),
+                 &rows.view(band.ordering.wants_prefix()), &view, &key);
+  } catch (...) {
+    band.ordering.fault(now_ns, "keys threw an exception");
+    key = r.id.seq;
+  }
+  return key;
+}
+
+void Engine::Impl::use_class(Request* r, uint32_t cls) {
+  endpoints.hold(cls);
+  endpoints.drop(r->cls);
+  r->cls = cls;
+}
+
+// ---- heads, and who is ready ----
+
+void Engine::Impl::head_changed(Band& band, Flow* flow, const Request* old_head) {
+  const Request* head = flow->head();
+  if (head == old_head && (head == nullptr || head->cls == flow->cls)) return;
+  const uint32_t old_cls = flow->cls;
+  const uint32_t cls = head != nullptr ? head->cls : kNone;
+  if (cls != old_cls) {
+    if (old_cls != kNone) {
+      --band.waiting_in(old_cls);
+      if (endpoints.at(old_cls).rooms != 0) --band.admissible;
+    }
+    if (flow->blocked) unlink_blocked(flow);  // from the list of the old class
+    flow->cls = cls;
+    if (cls != kNone) {
+      ++band.waiting_in(cls);
+      if (endpoints.at(cls).rooms != 0) ++band.admissible;
+    }
+    if (flow->blocked && cls != kNone && endpoints.at(cls).rooms == 0) {
+      // Blocked before and after, but by another class.
+      flow->blocked_after = endpoints.at(cls).first_blocked;
+      if (flow->blocked_after != nullptr) flow->blocked_after->blocked_before = flow;
+      endpoints.at(cls).first_blocked = flow;
+    }
+  }
+  band.flows.refresh_head(flow);
+  if (head == nullptr) {
+    band.flows.set_waiting_none(flow);
+    tell_flow(band, SLUICE_EV_IDLE, *flow);
+  } else if (old_head == nullptr) {
+    band.flows.set_busy(flow);
+    band.flows.set_ready(flow);
+    tell_flow(band, SLUICE_EV_WAITING, *flow);
+  } else {
+    if (flow->blocked && endpoints.at(cls).rooms != 0) {
+      band.flows.set_ready(flow);
+      tell_flow(band, SLUICE_EV_UNBLOCKED, *flow);
+    }
+    tell_flow(band, SLUICE_EV_HEAD, *flow);
+  }
+}
+
+void Engine::Impl::mark_blocked(Band& band, Flow* flow) {
+  EligibilityClass& cls = endpoints.at(flow->cls);
+  band.flows.set_blocked(flow);
+  flow->blocked_after = cls.first_blocked;
+  if (flow->blocked_after != nullptr) flow->blocked_after->blocked_before = flow;
+  cls.first_blocked = flow;
+  tell_flow(band, SLUICE_EV_BLOCKED, *flow);
+}
+
+void Engine::Impl::unlink_blocked(Flow* flow) {
+  if (flow->blocked_before != nullptr) {
+    flow->blocked_before->blocked_after = flow->blocked_after;
+  } else {
+    endpoints.at(flow->cls).first_blocked = flow->blocked_after;
+  }
+  if (flow->blocked_after != nullptr) flow->blocked_after->blocked_before = flow->blocked_before;
+  flow->blocked_before = flow->blocked_after = nullptr;
+}
+
+void Engine::Impl::unblock(Band& band, Flow* flow) {
+  unlink_blocked(flow);
+  band.flows.set_ready(flow);
+  tell_flow(band, SLUICE_EV_UNBLOCKED, *flow);
+}
+
+void Engine::Impl::room_changed(uint32_t cls, bool has_room) {
+  for (auto& band : bands) {
+    const uint32_t waiting = band->waiting_in(cls);
+    has_room ? band->admissible += waiting : band->admissible -= waiting;
+  }
+  if (!has_room) return;
+  // Flows are told one by one that they were blocked, so telling them the contrary is paid for.
+  while (Flow* flow = endpoints.at(cls).first_blocked) unblock(band_of(*flow), flow);
+}
+
+// ---- events ----
+
+void Engine::Impl::tell(Band& band, sluice_event event) {
+  event.time_ns = now_ns;
+  event.band_rank = band.rank;
+  if (band.event_mask >> event.type & 1) {
+    if (band.events.size() >= kEventBatchMax) flush(band);
+    band.events.push_back(event);
+  }
+  if (scorer_event_mask >> event.type & 1) {
+    if (scorer_events.size() >= kEventBatchMax) flush_scorers();
+    scorer_events.push_back(event);
+  }
+}
+
+void Engine::Impl::tell_flow(Band& band, uint32_t type, const Flow& flow) {
+  tell(band, {.type = type, .slot = flow.slot, .endpoint = SLUICE_NONE});
+}
+
+void Engine::Impl::tell_request(Band& band, uint32_t type, const Request& r, int64_t change,
+                                uint16_t outcome, uint32_t output_before) {
+  const bool charged_elsewhere = (type == SLUICE_EV_PROGRESSED || type == SLUICE_EV_COMPLETED) &&
+                                 r.fairness_epoch != band.fairness_epoch;
+  tell(band, {.type = type,
+              .slot = r.flow->slot,
+              .seq = r.id.seq,
+              .change = charged_elsewhere ? 0 : change,
+              .prompt_tokens = r.prompt_tokens,
+              .cached_tokens = r.cached_tokens,
+              .output_expected = r.output_expected,
+              .output_tokens = r.output_tokens,
+              .output_before = output_before,
+              .endpoint = r.endpoint,
+              .outcome = outcome,
+              .flags = static_cast<uint16_t>(charged_elsewhere ? SLUICE_EVF_INHERITED : 0)});
+}
+
+void Engine::Impl::flush(Band& band) {
+  if (band.events.empty()) return;
+  const sluice_flows& flows = band.flows.view(now_ns);
+  const auto guarded = [&](PolicySlot& slot, auto&& observe) {
+    if (slot.events() == 0) return;
+    const sluice_events rows_for_it = filter_events(band.events, slot.events(), event_scratch);
+    if (rows_for_it.count == 0) return;
+    try {
+      observe(rows_for_it);
+    } catch (...) {
+      slot.fault(now_ns, "observe threw an exception");
+    }
+  };
+  guarded(band.ordering, [&](const sluice_events& ev) {
+    const auto* v = static_cast<const sluice_ordering_v1*>(band.ordering.vtable());
+    if (v->observe != nullptr) v->observe(band.ordering.object(), band.ordering.state(), &ev);
+  });
+  guarded(band.fairness, [&](const sluice_events& ev) {
+    const auto* v = static_cast<const sluice_fairness_v1*>(band.fairness.vtable());
+    if (v->observe != nullptr)
+      v->observe(band.fairness.object(), band.fairness.state(), &flows, &ev);
+  });
+  for (uint32_t above = 0; above <= band.rank; ++above) {
+    PolicySlot& slot = bands[above]->eviction[band.rank - above];
+    guarded(slot, [&](const sluice_events& ev) {
+      const auto* v = static_cast<const sluice_eviction_v1*>(slot.vtable());
+      if (v->observe != nullptr) v->observe(slot.object(), slot.state(), &flows, &ev);
+    });
+  }
+  band.events.clear();
+}
+
+void Engine::Impl::flush_scorers() {
+  if (scorer_events.empty()) return;
+  const sluice_endpoints& view = endpoints.view(now_ns);
+  for (Scorer& scorer : scorers) {
+    if (scorer.slot.events() == 0) continue;
+    const auto* v = static_cast<const sluice_scoring_v1*>(scorer.slot.vtable());
+    const sluice_events ev = filter_events(scorer_events, scorer.slot.events(), event_scratch);
+    if (v->observe == nullptr || ev.count == 0) continue;
+    try {
+      v->observe(scorer.slot.object(), scorer.slot.state(), &view, &ev);
+    } catch (...) {
+      scorer.slot.fault(now_ns, "observe threw an exception");
+    }
+  }
+  scorer_events.clear();
+}
+
+void Engine::Impl::refresh_event_mask(Band& band) {
+  band.event_mask = band.ordering.events() | band.fairness.events();
+  for (uint32_t above = 0; above <= band.rank; ++above)
+    band.event_mask |= bands[above]->eviction[band.rank - above].events();
+}
+
+sluice_band Engine::Impl::band_view(Band& band) {
+  return {.struct_size = sizeof(sluice_band),
+          .rank = band.rank,
+          .parked = static_cast<uint32_t>(band.ledger.parked),
+          .inflight = static_cast<uint32_t>(band.ledger.in_flight),
+          .now_ns = now_ns,
+          .parked_cost = band.ledger.parked_cost,
+          .parked_bytes = band.ledger.parked_bytes,
+          .cost_per_second = static_cast<uint64_t>(band.cost_rate.per_second(now_ns))};
+}
+
+uint32_t Engine::Impl::flow_slots(const Pipeline& p) {
+  const uint64_t reserved = std::min<uint64_t>(kTenantFlowsMax, 64 * p.tenants.size());
+  return static_cast<uint32_t>(std::min<uint64_t>(p.flows_max + reserved + 1, kNone - 1));
+}
+
+}  // namespace sluice

@@ -1,0 +1,74 @@
+// One request inside the engine, parked or in flight, and the heaps that it can be in.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/indexed_heap.h"
+#include "core/types.h"
+
+namespace sluice {
+
+struct Flow;
+
+struct Request {
+  enum class State : uint8_t { kParked, kInFlight };
+
+  RequestId id;
+  Flow* flow = nullptr;
+  TimeNs arrival_ns = 0;
+  TimeNs serving_deadline = kNever, empty_deadline = kNever;  // readings of the two pool clocks
+  TimeNs wall_deadline = kNever;
+  TimeNs parked_since = 0, parked_before = 0;  // the parking that lasts; and earlier ones, summed
+  uint64_t key = 0;                            // of the ordering policy
+  uint64_t bytes = 0;
+  uint64_t cost = 0;     // estimate while parked
+  uint64_t charged = 0;  // while in flight: what its flow was charged for it
+  uint64_t model_hash = 0;
+  uint32_t prompt_tokens = 0, cached_tokens = 0, output_expected = 0, output_max = 0;
+  uint32_t output_tokens = 0;  // so far
+  uint32_t cls = 0;            // eligibility class, engine's own index
+  uint32_t host_class = 0;     // as submitted
+  uint32_t endpoint = kNone;
+  uint32_t attempt = 0;
+  uint32_t fairness_epoch = 0;  // which fairness state was charged
+  State state = State::kParked;
+  bool doomed = false;             // chosen as a victim while a newcomer's need is being reckoned
+  bool revoked = false;            // kRevoke was said
+  std::vector<uint32_t> excluded;  // endpoints that broke under it
+
+  Request* older = nullptr;  // neighbours in its flow, by arrival
+  Request* newer = nullptr;
+  uint32_t flow_place = kNotInHeap, serving_place = kNotInHeap, empty_place = kNotInHeap,
+           wall_place = kNotInHeap;
+
+  std::vector<uint64_t> prefix;
+  std::vector<int64_t> ints;
+  std::vector<double> floats;
+
+  TimeNs parked_ns(TimeNs now) const { return parked_before + (now - parked_since); }
+};
+
+// Order inside a flow: the ordering policy's key, then arrival.
+struct ByKey {
+  static bool before(const Request& a, const Request& b) {
+    return a.key != b.key ? a.key < b.key : a.id.seq < b.id.seq;
+  }
+  static uint32_t& place(Request& r) { return r.flow_place; }
+};
+
+template <TimeNs Request::*deadline, uint32_t Request::*heap_place>
+struct ByDeadline {
+  static bool before(const Request& a, const Request& b) {
+    return a.*deadline != b.*deadline ? a.*deadline < b.*deadline : a.id.seq < b.id.seq;
+  }
+  static uint32_t& place(Request& r) { return r.*heap_place; }
+};
+
+using FlowHeap = IndexedHeap<Request, ByKey>;
+using ServingHeap =
+    IndexedHeap<Request, ByDeadline<&Request::serving_deadline, &Request::serving_place>>;
+using EmptyHeap = IndexedHeap<Request, ByDeadline<&Request::empty_deadline, &Request::empty_place>>;
+using WallHeap = IndexedHeap<Request, ByDeadline<&Request::wall_deadline, &Request::wall_place>>;
+
+}  // namespace sluice
