@@ -1,8 +1,11 @@
-// The decision log: what the engine saw and did, complete enough to check its promises without trusting it.
+// The decision log: what the engine saw and did, complete enough to check its promises without
+// trusting it.
 //
-// Core fills records and hands them to a DecisionLog; the host's writes text lines to a file, a test's keeps them. The
-// checker (decision_checker.h) reads the records alone and shares no code with the engine.
-// Threads: write() is called from within engine calls and must not call back. Units: nanoseconds.
+// Core fills records and hands them to a DecisionLog; the host's writes text lines to a file, a
+// test's keeps them. The checker (decision_checker.h) reads the records alone and shares no code
+// with the engine.
+// Threads: write() is called from within engine calls and must not call back.
+// Units: nanoseconds.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +19,34 @@ namespace sluice {
 
 struct LogRecord {
   enum class Kind : uint8_t {
-    kBand,      // band, name, value = priority (two's complement), flag = holds when blocked. Before its first use
-    kEndpoint,  // endpoint, value = limit (kNone = no limit), flag = has room to give (up, not paused)
-    kClass,     // cls, members: the whole new set. One that was never told is empty
-    kSubmit,    // seq, band, flow, cls, key, value = bytes: parked from here on
-    kMove,      // seq, band, flow, cls, key: it has another place now (reconfigure, exclusion); parked, or when it is again
-    kDispatch,  // seq, endpoint, value = attempt, flag = was in flight before the log began (before the first kSettled)
-    kRequeue,   // seq, cls: from its endpoint back to parked, where and with the key that it had; else kMove follows
-    kEnd,       // seq, outcome: parked or in flight -> ended
-    kIdle,      // band: its fairness policy chose to idle, or it holds; until the band's next record or the next kSettled
-    kSettled,   // end of an engine call: from here on nothing admissible may be parked
-    kGap,       // value = records that are missing here; written by a DecisionLog that could not keep up
-    kClose,     // nothing follows; written by a DecisionLog that was closed in good order
+    // band, name, value = priority (two's complement), flag = holds when blocked. Before its first
+    // use, and again when something of it has changed.
+    kBand,
+    // endpoint, value = limit (kNone = no limit), flag = has room to give (up, not paused).
+    kEndpoint,
+    // cls, members: the whole new set. A class that was never told is empty.
+    kClass,
+    // seq, band, flow, cls, key, value = bytes: parked from here on.
+    kSubmit,
+    // seq, band, flow, cls, key: its place from now on (reconfigure, exclusion); of a request in
+    // flight, the place that it returns to.
+    kMove,
+    // seq, endpoint, value = attempt, flag = in flight since before the log began (only before the
+    // first kSettled).
+    kDispatch,
+    // seq, cls: from its endpoint back to parked, with the band, flow and key that it had.
+    kRequeue,
+    // seq, outcome: parked or in flight -> ended.
+    kEnd,
+    // band: its fairness policy chose to idle, or it holds. Until the band's next record, or the
+    // next kSettled.
+    kIdle,
+    // End of an engine call: from here on nothing admissible may be parked.
+    kSettled,
+    // value = records that are missing here. Of a DecisionLog that could not keep up, not of core.
+    kGap,
+    // Nothing follows. Of a DecisionLog that was closed in good order, not of core.
+    kClose,
   };
   Kind kind = Kind::kSettled;
   TimeNs at = 0;
@@ -36,7 +55,7 @@ struct LogRecord {
   uint64_t key = 0, value = 0;
   Outcome outcome = Outcome::kCompleted;
   bool flag = false;
-  std::string_view name;                        // of a band, or of a flow on its first submit or move (else empty)
+  std::string_view name;  // of a band, or of a flow on its first submit or move (else empty)
   const std::vector<uint32_t>* members = nullptr;  // kClass
 };
 
@@ -46,8 +65,9 @@ class DecisionLog {
   virtual void write(const LogRecord& record) = 0;
 };
 
-// One record as one line of text without the newline, appended to OUT; and back. The format is described in
-// docs/decision-log.md. parse_line returns false and a reason for anything that format_line does not write.
+// One record as one line of text without the newline, appended to OUT; and back. The format is
+// described in docs/decision-log.md. parse_line returns false and a reason for anything that
+// format_line does not write.
 void format_line(const LogRecord& record, std::string& out);
 struct ParsedRecord {
   LogRecord record;  // its views point into the members below

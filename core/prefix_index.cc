@@ -1,0 +1,237 @@
+#include "core/prefix_index.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <vector>
+
+#include "core/limits.h"
+
+namespace sluice {
+namespace {
+
+// Maps block hashes to values that are never 0: open addressing, linear probing, at most three
+// quarters full. Erasing closes the gap, so that a table in steady state never degrades and needs
+// no tombstones.
+class BlockMap {
+ public:
+  // The value of HASH, or 0.
+  uint64_t find(uint64_t hash) const {
+    if (slots_.empty()) return 0;
+    return slots_[locate(hash)].value;
+  }
+
+  // The value of HASH to be changed; a new one is 0 and must be set at once.
+  uint64_t& at(uint64_t hash) {
+    if ((size_ + 1) * 4 > slots_.size() * 3) grow();
+    Slot& slot = slots_[locate(hash)];
+    if (slot.value == 0) {
+      slot.hash = hash;
+      ++size_;
+    }
+    return slot.value;
+  }
+
+  void erase(uint64_t hash) {
+    if (slots_.empty()) return;
+    size_t hole = locate(hash);
+    if (slots_[hole].value == 0) return;
+    --size_;
+    for (size_t i = next(hole); slots_[i].value != 0; i = next(i)) {
+      // Whoever sits at i may move back into the hole unless its home lies between the two.
+      if (((i - home(slots_[i].hash)) & mask()) < ((i - hole) & mask())) continue;
+      slots_[hole] = slots_[i];
+      hole = i;
+    }
+    slots_[hole].value = 0;
+  }
+
+  size_t size() const { return size_; }
+
+ private:
+  struct Slot {
+    uint64_t hash = 0, value = 0;
+  };
+
+  size_t mask() const { return slots_.size() - 1; }
+  size_t next(size_t i) const { return (i + 1) & mask(); }
+  size_t home(uint64_t hash) const { return (hash * 0x9e3779b97f4a7c15u) >> shift_; }
+
+  // Where HASH is, or the free slot where it would go.
+  size_t locate(uint64_t hash) const {
+    size_t i = home(hash);
+    while (slots_[i].value != 0 && slots_[i].hash != hash) i = next(i);
+    return i;
+  }
+
+  void grow() {
+    std::vector<Slot> old(slots_.empty() ? 16 : slots_.size() * 2);
+    old.swap(slots_);
+    shift_ = 64 - static_cast<unsigned>(std::countr_zero(slots_.size()));
+    for (const Slot& slot : old) {
+      if (slot.value != 0) slots_[locate(slot.hash)] = slot;
+    }
+  }
+
+  std::vector<Slot> slots_;  // a power of two; value 0 = free
+  size_t size_ = 0;
+  unsigned shift_ = 0;
+};
+
+// What one endpoint holds, most recently used first: a ring of nodes through a sentinel, and a map
+// that finds them.
+class Lru {
+ public:
+  // Makes HASH the most recently used. False if it was there already.
+  bool touch(uint64_t hash) {
+    uint64_t& found = where_.at(hash);
+    const bool is_new = found == 0;
+    if (is_new) {
+      found = take_node();
+      nodes_[found].hash = hash;
+    } else {
+      unlink(found);
+    }
+    link_front(static_cast<uint32_t>(found));
+    return is_new;
+  }
+
+  // Drops the least recently used and says which it was; size() must not be 0.
+  uint64_t drop_last() {
+    const uint32_t last = nodes_[0].previous;
+    unlink(last);
+    nodes_[last].next = free_;
+    free_ = last;
+    where_.erase(nodes_[last].hash);
+    return nodes_[last].hash;
+  }
+
+  size_t size() const { return where_.size(); }
+
+ private:
+  struct Node {
+    uint64_t hash = 0;
+    uint32_t previous = 0, next = 0;
+  };
+
+  uint32_t take_node() {
+    if (free_ == 0) {
+      nodes_.emplace_back();
+      return static_cast<uint32_t>(nodes_.size() - 1);
+    }
+    const uint32_t node = free_;
+    free_ = nodes_[node].next;
+    return node;
+  }
+
+  void unlink(uint64_t node) {
+    nodes_[nodes_[node].previous].next = nodes_[node].next;
+    nodes_[nodes_[node].next].previous = nodes_[node].previous;
+  }
+
+  void link_front(uint32_t node) {
+    nodes_[node].previous = 0;
+    nodes_[node].next = nodes_[0].next;
+    nodes_[nodes_[0].next].previous = node;
+    nodes_[0].next = node;
+  }
+
+  BlockMap where_;                                  // hash -> node; nodes count from 1
+  std::vector<Node> nodes_ = std::vector<Node>(1);  // [0] is the sentinel
+  uint32_t free_ = 0;  // first of the free nodes, chained by next; 0 = none
+};
+
+inline constexpr uint32_t kGroupBits = 64;
+inline constexpr uint32_t kGroups = kEndpointsMax / kGroupBits;
+static_assert(kEndpointsMax % kGroupBits == 0);
+
+}  // namespace
+
+// Held twice: each endpoint's LRU says what goes, and for each group of 64 endpoints a map from
+// hash to the set of those that hold it answers for all of them with one look.
+struct PrefixIndex::Impl {
+  std::array<BlockMap, kGroups> holders;
+  std::vector<Lru> endpoints;  // grows to the highest slot in use
+  std::array<uint32_t, kEndpointsMax> capacity;
+  uint64_t blocks = 0;
+
+  void shrink(uint32_t endpoint, size_t blocks_max) {
+    Lru& lru = endpoints[endpoint];
+    BlockMap& group = holders[endpoint / kGroupBits];
+    while (lru.size() > blocks_max) {
+      const uint64_t hash = lru.drop_last();
+      uint64_t& set = group.at(hash);
+      const uint64_t rest = set & ~(uint64_t{1} << endpoint % kGroupBits);
+      if (rest == 0) {
+        group.erase(hash);
+      } else {
+        set = rest;
+      }
+      --blocks;
+    }
+  }
+};
+
+PrefixIndex::PrefixIndex(uint32_t blocks_per_endpoint) : impl_(std::make_unique<Impl>()) {
+  impl_->capacity.fill(blocks_per_endpoint);
+}
+
+PrefixIndex::~PrefixIndex() = default;
+
+void PrefixIndex::match(std::span<const uint64_t> prompt, std::span<const uint32_t> endpoints,
+                        std::span<uint32_t> blocks_out) const {
+  const size_t answers = std::min(endpoints.size(), blocks_out.size());
+  std::array<uint64_t, kGroups> still{};  // the endpoints that hold every block so far
+  for (size_t i = 0; i < answers; ++i) {
+    const uint32_t endpoint = endpoints[i];
+    if (endpoint < impl_->endpoints.size()) {
+      still[endpoint / kGroupBits] |= uint64_t{1} << endpoint % kGroupBits;
+    }
+  }
+  std::array<uint32_t, kEndpointsMax> depth;  // of those only that were asked for
+  for (uint32_t group = 0; group < kGroups; ++group) {
+    for (uint32_t block = 0; still[group] != 0; ++block) {
+      const bool over = block == prompt.size();
+      const uint64_t holders = over ? 0 : impl_->holders[group].find(prompt[block]);
+      for (uint64_t lost = still[group] & ~holders; lost != 0; lost &= lost - 1) {
+        depth[group * kGroupBits + static_cast<uint32_t>(std::countr_zero(lost))] = block;
+      }
+      still[group] &= holders;
+    }
+  }
+  for (size_t i = 0; i < answers; ++i) {
+    blocks_out[i] = endpoints[i] < impl_->endpoints.size() ? depth[endpoints[i]] : 0;
+  }
+}
+
+void PrefixIndex::insert(std::span<const uint64_t> prompt, uint32_t endpoint) {
+  if (endpoint >= kEndpointsMax) return;
+  Impl& impl = *impl_;
+  if (endpoint >= impl.endpoints.size()) impl.endpoints.resize(endpoint + 1);
+  const size_t kept = std::min<size_t>(prompt.size(), impl.capacity[endpoint]);
+  BlockMap& group = impl.holders[endpoint / kGroupBits];
+  // Last block first: the head of a prompt is then newer than its tail and goes later, as a tail
+  // alone serves nobody.
+  for (size_t i = kept; i-- > 0;) {
+    if (!impl.endpoints[endpoint].touch(prompt[i])) continue;
+    group.at(prompt[i]) |= uint64_t{1} << endpoint % kGroupBits;
+    ++impl.blocks;
+    impl.shrink(endpoint, impl.capacity[endpoint]);
+  }
+}
+
+void PrefixIndex::set_capacity(uint32_t endpoint, uint32_t blocks) {
+  if (endpoint >= kEndpointsMax) return;
+  impl_->capacity[endpoint] = blocks;
+  if (endpoint < impl_->endpoints.size()) impl_->shrink(endpoint, blocks);
+}
+
+void PrefixIndex::forget(uint32_t endpoint) {
+  if (endpoint >= impl_->endpoints.size()) return;
+  impl_->shrink(endpoint, 0);
+  impl_->endpoints[endpoint] = Lru();
+}
+
+uint64_t PrefixIndex::blocks() const { return impl_->blocks; }
+
+}  // namespace sluice
