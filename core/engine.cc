@@ -175,7 +175,9 @@ bool Engine::requeue(TimeNs now, RequestId id, Requeue why) {
   r->endpoint = kNone;
   r->parked_since = e.now_ns;
   e.log_request(LogRecord::Kind::kRequeue, *r);
+  const uint64_t key_before = r->key;
   e.park(r);
+  if (r->key != key_before) e.log_request(LogRecord::Kind::kMove, *r);
   if (why == Requeue::kRejected) e.endpoints.pause(endpoint, e.now_ns);
   e.endpoints.release(endpoint, charged);
   if (e.drained) e.end_parked(r, Outcome::kDrained, Reason::kNone, true);

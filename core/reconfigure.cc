@@ -269,7 +269,6 @@ void Engine::Impl::move_requests(uint32_t kept) {
       unpark(r);
       r->flow = flow;
       park(r);
-      log_request(LogRecord::Kind::kMove, *r);
     } else {
       const int64_t charged = static_cast<int64_t>(r->charged);
       from.flows.in_flight(r->flow, -1, -charged);
@@ -284,6 +283,7 @@ void Engine::Impl::move_requests(uint32_t kept) {
       to.ledger.in_flight_bytes += r->bytes;
       to.ledger.in_flight_cost += r->charged;
     }
+    log_request(LogRecord::Kind::kMove, *r);
     --from.ledger.submitted;
     ++to.ledger.submitted;
   }

@@ -1,0 +1,47 @@
+#include "host/serve/build_pipeline.h"
+
+#include <algorithm>
+#include <atomic>
+
+namespace sluice {
+
+BuiltPipeline build_pipeline(const config::Config& config, config::Diagnostics& diagnostics) {
+  using plugins::Kind;
+  using plugins::Loader;
+  // A number for each pipeline of this process; the engine reads band and tenant numbers by it.
+  static std::atomic<uint64_t> generation = 0;
+
+  Loader loader(plugins::search_path(&config));
+  BuiltPipeline built;
+  const auto resolve = [&](const config::PolicyUse& use, Kind kind) {
+    Loader::Resolved resolved = loader.resolve(use, kind, diagnostics);
+    built.status = std::max(built.status, resolved.status);
+    return resolved.policy;
+  };
+
+  Pipeline p;
+  p.generation = ++generation;
+  for (const config::Band& band : config.bands) {
+    BandConfig& b = p.bands.emplace_back(band.limits);
+    b.ordering = resolve(band.ordering, Kind::kOrdering);
+    b.fairness = resolve(band.fairness, Kind::kFairness);
+    b.eviction = resolve(band.eviction, Kind::kEviction);
+  }
+  p.default_band = config.default_band;
+  for (const config::Tenant& tenant : config.tenants)
+    p.tenants.push_back({tenant.component + "=" + tenant.value, tenant.max_requests});
+  p.requests_max = config.max_requests;
+  p.bytes_max = config.max_bytes;
+  p.flows_max = config.max_flows;
+  p.flow_idle_ttl_ns = config.flow_idle_ttl_ns;
+  for (const config::Scorer& scorer : config.scorers)
+    p.scorers.push_back({resolve(scorer.use, Kind::kScoring), static_cast<float>(scorer.weight)});
+  p.picker = config.picker;
+  p.picker_endpoints_max = config.picker_max_endpoints;
+  p.cost = config.cost;
+  p.prefix_block_tokens = kPrefixBlockTokens;
+  if (built.status == Loader::Status::kOk) built.pipeline = std::move(p);
+  return built;
+}
+
+}  // namespace sluice

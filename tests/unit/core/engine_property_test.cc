@@ -1,0 +1,196 @@
+// Random histories: whatever drivers do, in whatever order, the ledger adds up after every call,
+// every promise that the decision log can show is kept, and the same history gives the same
+// decisions.
+
+#include "core/decision_checker.h"
+#include "core/picker.h"
+#include "tests/unit/core/engine_fixture.h"
+
+namespace sluice {
+namespace {
+
+constexpr uint32_t kSlots = 4;
+constexpr uint32_t kClasses = 4;
+
+class History {
+ public:
+  explicit History(uint64_t seed) : random_(seed) {
+    Result<std::unique_ptr<Engine>> made = Engine::create(pipeline(), seed, now_);
+    engine_ = std::move(*made);
+    engine_->set_log(now_, &checker_);
+  }
+
+  // The hash of everything that was decided.
+  uint64_t run(int steps) {
+    for (int i = 0; i < steps && !::testing::Test::HasFailure(); ++i) step();
+    const CheckReport& report = checker_.report();
+    for (const Violation& v : report.first)
+      ADD_FAILURE() << "record " << v.line << ": " << to_string(v.kind) << ": " << v.text;
+    EXPECT_EQ(report.violations_in_all(), 0u);
+    EXPECT_EQ(report.incomplete, "");
+    dispatches_ = report.dispatches;
+    contested_ = report.contested;
+    return hash_;
+  }
+  uint64_t dispatches() const { return dispatches_; }
+  uint64_t contested() const { return contested_; }
+
+ private:
+  Pipeline pipeline() {
+    Pipeline p = three_bands();
+    p.generation = generation_++;
+    for (BandConfig& band : p.bands) {
+      band.ttl_ns = random_.below(3) == 0 ? 0 : 1000 + random_.below(20000);
+      band.no_endpoint_ttl_ns = random_.below(3) == 0 ? 0 : 1000 + random_.below(20000);
+      band.requests_max = random_.below(3) == 0 ? 5 + random_.below(30) : 0;
+      band.bytes_max = random_.below(4) == 0 ? 3000 + random_.below(9000) : 0;
+      band.requests_per_flow_max = random_.below(4) == 0 ? 1 + random_.below(9) : 0;
+      band.hold_when_blocked = random_.below(5) == 0;
+    }
+    if (random_.below(4) == 0) p.bands.erase(p.bands.begin() + static_cast<int>(random_.below(3)));
+    p.default_band = static_cast<uint32_t>(random_.below(p.bands.size()));
+    p.requests_max = random_.below(2) == 0 ? 40 : 0;
+    p.flows_max = 1 + static_cast<uint32_t>(random_.below(8));
+    p.flow_idle_ttl_ns = 50000;
+    p.picker = static_cast<PickerKind>(random_.below(3));
+    for (uint64_t t = random_.below(3); t > 0; --t)
+      p.tenants.push_back({"t" + std::to_string(t), random_.below(6)});
+    return p;
+  }
+
+  void step() {
+    now_ += random_.below(4) == 0 ? random_.below(3000) : 0;
+    switch (random_.below(20)) {
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+      case 4:
+      case 5:
+        submit();
+        break;
+      case 6:
+      case 7:
+      case 8:
+      case 9:
+        complete();
+        break;
+      case 10:
+        if (const RequestId id = any(); id.seq != 0) engine_->cancel(now_, id);
+        break;
+      case 11:
+        if (const RequestId id = any(); id.seq != 0)
+          engine_->progress(now_, id, static_cast<uint32_t>(random_.below(300)));
+        break;
+      case 12:
+      case 13:
+        if (const RequestId id = any(); id.seq != 0)
+          engine_->requeue(
+              now_, id,
+              random_.below(2) == 0 ? Engine::Requeue::kBroken : Engine::Requeue::kRejected);
+        break;
+      case 14:
+      case 15:
+        engine_->set_endpoint(now_, slot(), static_cast<uint32_t>(random_.below(5)),
+                              random_.below(4) != 0);
+        break;
+      case 16:
+        engine_->remove_endpoint(now_, slot());
+        break;
+      case 17: {
+        std::vector<uint32_t> members;
+        for (uint32_t s = 0; s < kSlots; ++s)
+          if (random_.below(2) == 0) members.push_back(s);
+        engine_->set_class(now_, static_cast<ClassId>(random_.below(kClasses)), members);
+        break;
+      }
+      case 18:
+        if (random_.below(8) == 0) {
+          EXPECT_TRUE(engine_->reconfigure(now_, pipeline()).ok());
+        } else {
+          engine_->report(now_, slot(),
+                          {.taken_ns = now_, .waiting = static_cast<uint32_t>(random_.below(9))});
+        }
+        break;
+      default:
+        if (const TimeNs due = engine_->next_deadline(); due != kNever) now_ = std::max(now_, due);
+        engine_->advance(now_);
+    }
+    for (const Decision& d : engine_->decisions())
+      for (uint64_t part :
+           {static_cast<uint64_t>(d.kind), d.id.seq, uint64_t{d.endpoint}, uint64_t{d.attempt},
+            static_cast<uint64_t>(d.outcome), uint64_t{d.retry_after_s}, d.parked_ns})
+        hash_ = Random::mix(hash_ ^ part);
+    engine_->decisions().clear();
+    const auto wrong = engine_->audit();
+    ASSERT_FALSE(wrong) << *wrong;
+  }
+
+  void submit() {
+    const std::string flow = "flow-" + std::to_string(random_.below(12));
+    Submission s;
+    s.flow = flow;
+    s.generation = generation_ - 1;
+    s.band = static_cast<uint32_t>(random_.below(3));
+    s.eligible = static_cast<ClassId>(random_.below(kClasses));
+    s.tenant = random_.below(3) == 0 ? static_cast<uint32_t>(random_.below(2)) : kNone;
+    s.weight_milli = static_cast<uint32_t>(1 + random_.below(4000));
+    s.bytes = random_.below(1000);
+    s.prompt_tokens = static_cast<uint32_t>(random_.below(500));
+    s.output_expected = static_cast<uint32_t>(random_.below(100));
+    if (random_.below(6) == 0) s.wall_deadline_ns = now_ + random_.below(5000);
+    ids_.push_back(engine_->submit(now_, s));
+  }
+  void complete() {
+    for (int tries = 0; tries < 8; ++tries) {
+      const RequestId id = any();
+      const Outcome outcome[] = {Outcome::kCompleted, Outcome::kUpstreamError,
+                                 Outcome::kClientGone};
+      if (id.seq == 0 ||
+          engine_->complete(now_, id,
+                            {.outcome = outcome[random_.below(3)],
+                             .has_usage = random_.below(2) == 0,
+                             .prompt_tokens = static_cast<uint32_t>(random_.below(600)),
+                             .cached_tokens = static_cast<uint32_t>(random_.below(600)),
+                             .output_tokens = static_cast<uint32_t>(random_.below(200))}))
+        return;
+    }
+  }
+  // Mostly one that may still live.
+  RequestId any() {
+    if (ids_.empty()) return {};
+    const size_t recent = std::min<size_t>(ids_.size(), 60);
+    return ids_[ids_.size() - 1 - random_.below(recent)];
+  }
+  uint32_t slot() { return static_cast<uint32_t>(random_.below(kSlots)); }
+
+  Random random_;
+  TimeNs now_ = 1'000'000;
+  uint64_t generation_ = 1;
+  std::unique_ptr<Engine> engine_;
+  DecisionChecker checker_;
+  std::vector<RequestId> ids_;
+  uint64_t hash_ = 0, dispatches_ = 0, contested_ = 0;
+};
+
+TEST(EngineProperty, EveryHistoryKeepsTheLedgerAndThePromises) {
+  uint64_t dispatches = 0, contested = 0;
+  for (uint64_t seed = 1; seed <= 400 && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    History history(seed);
+    history.run(500);
+    dispatches += history.dispatches();
+    contested += history.contested();
+  }
+  // The histories are worth something only if they dispatch, and under contention.
+  EXPECT_GT(dispatches, 15000u);
+  EXPECT_GT(contested, 1000u);
+}
+
+TEST(EngineProperty, TheSameHistoryGivesTheSameDecisions) {
+  for (uint64_t seed : {11, 12, 13}) EXPECT_EQ(History(seed).run(1000), History(seed).run(1000));
+  EXPECT_NE(History(11).run(1000), History(12).run(1000));
+}
+
+}  // namespace
+}  // namespace sluice

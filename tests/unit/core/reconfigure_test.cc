@@ -1,0 +1,208 @@
+#include "tests/unit/core/engine_fixture.h"
+#include "tests/unit/core/policy_double.h"
+
+namespace sluice {
+namespace {
+
+uint32_t first_ready(const sluice_flows& flows, uint64_t*) {
+  for (uint32_t slot = 0; slot < flows.slots; ++slot)
+    if (flows.ready_bits[slot / 64] >> (slot % 64) & 1) return slot;
+  return SLUICE_NONE;
+}
+
+TEST(Reconfigure, ParkedRequestsKeepTheirBandByNameTheirOrderAndTheirDeadlines) {
+  Pipeline p = three_bands();
+  p.bands[2].ttl_ns = 1000;
+  EngineDriver d(p);
+  d.add_endpoint(0, 1);
+  const RequestId running = d.submit({.band = 2});
+  const RequestId low = d.submit({.band = 2});
+  const RequestId high = d.submit({.band = 0});
+  // The same bands in another order of priority, with a new one between them and another TTL.
+  Pipeline next = three_bands();
+  std::swap(next.bands[0].name, next.bands[2].name);
+  next.bands[0].ttl_ns = 99999;
+  next.bands.insert(next.bands.begin() + 1, BandConfig{.name = "new", .priority = 50});
+  next.default_band = 2;
+  next.generation = 1;
+  ASSERT_TRUE(d.engine->reconfigure(d.now, next).ok());
+  d.settle();
+  EXPECT_EQ(d.engine->next_deadline(), d.now + 1000) << "what is parked keeps its deadline";
+  d.complete(running);
+  EXPECT_EQ(d.dispatched.back(), low.seq) << "sheddable is on top now";
+  d.complete(low);
+  EXPECT_EQ(d.dispatched.back(), high.seq);
+}
+
+TEST(Reconfigure, RequestsOfARemovedBandGoToTheDefaultBandInOrder) {
+  EngineDriver d(three_bands());
+  d.add_endpoint(0, 1);
+  const RequestId running = d.submit({.flow = "x", .band = 0});
+  const RequestId a = d.submit({.flow = "x", .band = 0});
+  const RequestId b = d.submit({.flow = "x", .band = 1});
+  Pipeline next = three_bands();
+  next.bands.erase(next.bands.begin());
+  next.default_band = 0;
+  next.generation = 1;
+  ASSERT_TRUE(d.engine->reconfigure(d.now, next).ok());
+  d.settle();
+  EXPECT_EQ(d.engine->stats().bands[0].ledger.parked, 2u);
+  EXPECT_EQ(d.engine->stats().bands[0].ledger.in_flight, 1u);
+  d.complete(running);
+  d.complete(a);
+  d.complete(b);
+  EXPECT_EQ(d.dispatched, (std::vector<uint64_t>{running.seq, a.seq, b.seq}));
+}
+
+TEST(Reconfigure, ASubmissionReadByTheOldPipelineFindsItsBandAndTenantInTheNew) {
+  Pipeline p = three_bands();
+  p.generation = 7;
+  p.tenants = {{"gold", 0}, {"silver", 1}};
+  EngineDriver d(p);
+  Pipeline next = three_bands();
+  next.bands.insert(next.bands.begin(), BandConfig{.name = "top", .priority = 500});
+  next.default_band = 2;
+  next.generation = 8;
+  next.tenants = {{"silver", 1}};
+  ASSERT_TRUE(d.engine->reconfigure(d.now, next).ok());
+  d.add_endpoint(0, 0);
+  d.submit({.flow = "s", .band = 0, .tenant = 1, .generation = 7});
+  EXPECT_EQ(d.engine->stats().bands[1].ledger.parked, 1u) << "critical, by name";
+  const RequestId second = d.submit({.flow = "s2", .band = 1, .tenant = 0, .generation = 8});
+  EXPECT_EQ(d.ended[second.seq].reason, Reason::kFlowFull) << "silver's limit is over both numbers";
+  d.submit({.flow = "g", .band = 99, .tenant = 99, .generation = 3});
+  EXPECT_EQ(d.engine->stats().bands[2].ledger.parked, 1u) << "an unknown one goes to the default";
+}
+
+TEST(Reconfigure, AFailureChangesNothing) {
+  PolicyDouble broken{.pick = first_ready, .heard = {}, .state_fails = true};
+  EngineDriver d(three_bands());
+  d.add_endpoint(0, 1);
+  d.submit({});
+  d.submit({});
+  Pipeline next = three_bands();
+  next.bands.erase(next.bands.begin());
+  next.bands[1].fairness = broken.policy();
+  const Result<void> result = d.engine->reconfigure(d.now, next);
+  ASSERT_FALSE(result.ok());
+  EXPECT_NE(result.error().find("no room for a state"), std::string::npos) << result.error();
+  EXPECT_EQ(d.engine->pipeline().bands.size(), 3u);
+  d.settle();
+  EXPECT_EQ(d.engine->stats().bands[0].ledger.parked, 1u);
+}
+
+TEST(Reconfigure, ANewFairnessPolicyIsToldOfTheLiveFlowsAndNotChargedForOldWork) {
+  PolicyDouble listener{.pick = first_ready, .heard = {}};
+  EngineDriver d(three_bands());
+  d.add_endpoint(0, 1);
+  const RequestId running = d.submit({.flow = "a"});
+  const RequestId parked = d.submit({.flow = "b"});
+  Pipeline next = three_bands();
+  next.bands[0].fairness = listener.policy();
+  next.generation = 1;
+  ASSERT_TRUE(d.engine->reconfigure(d.now, next).ok());
+  d.settle();
+  const auto count = [&](uint32_t type) {
+    return std::ranges::count(listener.heard, type, &sluice_event::type);
+  };
+  EXPECT_EQ(count(SLUICE_EV_FLOW_ADDED), 2);
+  EXPECT_EQ(count(SLUICE_EV_WAITING), 1);
+  d.complete(running, {.has_usage = true, .prompt_tokens = 9, .output_tokens = 9});
+  d.complete(parked, {.has_usage = true, .prompt_tokens = 200, .output_tokens = 50});
+  d.submit({.flow = "c"});
+  std::vector<int64_t> settled;
+  for (const sluice_event& e : listener.heard)
+    if (e.type == SLUICE_EV_COMPLETED) {
+      settled.push_back(e.change);
+      EXPECT_EQ(e.flags == SLUICE_EVF_INHERITED, e.seq == running.seq);
+    }
+  EXPECT_EQ(settled, (std::vector<int64_t>{0, 100})) << "the first was never charged to it";
+
+  // The same policy object again: its state goes on and hears nothing twice.
+  const auto added = count(SLUICE_EV_FLOW_ADDED);
+  next.generation = 2;
+  next.bands[0].ttl_ns = 5;
+  ASSERT_TRUE(d.engine->reconfigure(d.now, next).ok());
+  d.settle();
+  EXPECT_EQ(count(SLUICE_EV_FLOW_ADDED), added);
+}
+
+TEST(PolicySlot, IllegalPicksFallBackAndEndInQuarantineUntilReleased) {
+  bool legal = false;
+  PolicyDouble wild{.pick = [&](const sluice_flows& f,
+                                uint64_t* r) { return legal ? first_ready(f, r) : 12345u; },
+                    .heard = {}};
+  Pipeline p = three_bands();
+  p.bands[0].fairness = wild.policy();
+  EngineDriver d(p);
+  d.add_endpoint(0, 1000);
+  for (int i = 0; i < 7; ++i) d.submit({});
+  const auto policy = [&] { return d.engine->stats().policies[1]; };
+  EXPECT_EQ(d.dispatched.size(), 7u) << "served all the same";
+  EXPECT_EQ(policy().faults, 7u);
+  EXPECT_FALSE(policy().quarantined);
+  d.submit({});
+  EXPECT_TRUE(policy().quarantined);
+  EXPECT_NE(policy().last_fault.find("not ready"), std::string::npos);
+  d.submit({});
+  EXPECT_EQ(policy().faults, 8u) << "it is not asked any more";
+  legal = true;
+  EXPECT_FALSE(d.engine->release_policy(d.now, "sluice/other"));
+  EXPECT_TRUE(d.engine->release_policy(d.now, "test/double"));
+  d.submit({});
+  EXPECT_EQ(policy().faults, 8u);
+  EXPECT_FALSE(policy().quarantined);
+}
+
+TEST(PolicySlot, FaultsFarApartAreForgiven) {
+  PolicyDouble wild{.pick = [](const sluice_flows&, uint64_t*) { return 12345u; }, .heard = {}};
+  Pipeline p = three_bands();
+  p.bands[0].fairness = wild.policy();
+  EngineDriver d(p);
+  d.add_endpoint(0, 1000);
+  for (int i = 0; i < 40; ++i) {
+    d.submit({});
+    d.advance(2'000'000'000);
+  }
+  EXPECT_FALSE(d.engine->stats().policies[1].quarantined);
+}
+
+TEST(PolicySlot, AThrowingPickIsAFault) {
+  PolicyDouble wild{.pick = [](const sluice_flows&, uint64_t*) -> uint32_t { throw 1; },
+                    .heard = {}};
+  Pipeline p = three_bands();
+  p.bands[0].fairness = wild.policy();
+  EngineDriver d(p);
+  d.add_endpoint(0, 1);
+  d.submit({});
+  EXPECT_EQ(d.dispatched.size(), 1u);
+  EXPECT_EQ(d.engine->stats().policies[1].faults, 1u);
+}
+
+TEST(PolicySlot, AnIdlingPolicyIsAskedAgainWhenItSaid) {
+  TimeNs opens = 0;
+  EngineDriver* driver = nullptr;
+  PolicyDouble idler{.pick =
+                         [&](const sluice_flows& f, uint64_t* retry) {
+                           if (driver->now >= opens) return first_ready(f, retry);
+                           *retry = opens;
+                           return SLUICE_NONE;
+                         },
+                     .heard = {},
+                     .flags = SLUICE_MAY_IDLE};
+  Pipeline p = three_bands();
+  p.bands[0].fairness = idler.policy();
+  EngineDriver d(p);
+  driver = &d;
+  opens = d.now + 500;
+  d.add_endpoint(0, 1);
+  d.submit({});
+  EXPECT_TRUE(d.dispatched.empty());
+  EXPECT_EQ(d.engine->next_deadline(), opens);
+  d.advance(500);
+  EXPECT_EQ(d.dispatched.size(), 1u);
+  EXPECT_EQ(d.engine->stats().policies[1].faults, 0u);
+}
+
+}  // namespace
+}  // namespace sluice
