@@ -113,7 +113,7 @@ struct DecisionChecker::Impl {
   void on_band(const LogRecord& record) {
     Band& band = state.band(record.band);
     state.set_priority(band, static_cast<int32_t>(record.value));
-    band.name = record.name;
+    band.name = escape_name(record.name);
     band.idle = false;
   }
 
@@ -138,7 +138,7 @@ struct DecisionChecker::Impl {
   void place(Request& r, const LogRecord& record) {
     r.band = &declared_band(record.band);
     r.flow = &state.flow(*r.band, record.flow);
-    if (!record.name.empty()) r.flow->name = record.name;
+    if (!record.name.empty()) r.flow->name = escape_name(record.name);
     r.cls = &state.cls(record.cls);
     r.key = record.key;
   }
@@ -392,6 +392,9 @@ void DecisionChecker::write(const LogRecord& record) {
 void DecisionChecker::read_line(std::string_view line) {
   if (++impl_->report.lines == 1) return impl_->read_header(line);
   if (!impl_->report.incomplete.empty()) return;
+  if (line.size() > kDecisionLogLineBytesMax) {
+    return impl_->give_up("longer than any record of a decision log");
+  }
   std::string error;
   if (parse_line(line, impl_->parsed, error)) {
     impl_->apply(impl_->parsed.record);

@@ -22,6 +22,7 @@ namespace sluice {
 
 inline constexpr std::string_view kDecisionLogMagic = "sluice-decision-log";
 inline constexpr uint32_t kDecisionLogVersion = 1;
+inline constexpr size_t kDecisionLogLineBytesMax = 1 << 20;
 inline constexpr size_t kViolationsKept = 20;  // told in words; beyond that they are only counted
 
 struct Violation {

@@ -71,9 +71,8 @@ bool is_control(std::string_view sequence) {
   return sequence.size() == 2 && byte(0) == 0xc2 && byte(1) < 0xa0;  // U+0080 .. U+009F
 }
 
-void append_name(std::string& out, std::string_view name) {
+void append_escaped(std::string& out, std::string_view name) {
   constexpr char kHex[] = "0123456789ABCDEF";
-  out += " name=";
   while (!name.empty()) {
     const size_t length = utf8_length(name);
     const std::string_view sequence = name.substr(0, length == 0 ? 1 : length);
@@ -88,6 +87,12 @@ void append_name(std::string& out, std::string_view name) {
     }
     name.remove_prefix(sequence.size());
   }
+}
+
+void append_name(std::string& out, std::string_view name) {
+  if (name.empty()) return;
+  out += " name=";
+  append_escaped(out, name);
 }
 
 int hex_digit(char c) {
@@ -165,10 +170,7 @@ class Reader {
       out += static_cast<char>(high * 16 + low);
       i += 2;
     }
-    std::string again;
-    append_name(again, out);
-    if (std::string_view(again).substr(6) != written)
-      return fail("a name escaped as the format says");
+    if (escape_name(out) != written) return fail("a name escaped as the format says");
     rest_.remove_prefix(written.size());
     return true;
   }
@@ -270,7 +272,7 @@ void format_line(const LogRecord& r, std::string& out) {
       out += " priority=";
       out += std::to_string(static_cast<int32_t>(r.value));
       if (r.flag) out += " hold";
-      if (!r.name.empty()) append_name(out, r.name);
+      append_name(out, r.name);
       break;
     case Kind::kEndpoint:
       append_field(out, " ", r.endpoint);
@@ -298,12 +300,12 @@ void format_line(const LogRecord& r, std::string& out) {
       append_field(out, " #", r.seq);
       append_place(out, r);
       append_field(out, " bytes=", r.value);
-      if (!r.name.empty()) append_name(out, r.name);
+      append_name(out, r.name);
       break;
     case Kind::kMove:
       append_field(out, " #", r.seq);
       append_place(out, r);
-      if (!r.name.empty()) append_name(out, r.name);
+      append_name(out, r.name);
       break;
     case Kind::kDispatch:
       append_field(out, " #", r.seq);
@@ -345,6 +347,12 @@ bool parse_line(std::string_view line, ParsedRecord& out, std::string& error) {
   out.record.name = out.name;
   if (out.record.kind == Kind::kClass) out.record.members = &out.members;
   return true;
+}
+
+std::string escape_name(std::string_view name) {
+  std::string out;
+  append_escaped(out, name);
+  return out;
 }
 
 }  // namespace sluice

@@ -75,5 +75,7 @@ struct ParsedRecord {
   std::vector<uint32_t> members;
 };
 bool parse_line(std::string_view line, ParsedRecord& out, std::string& error);
+// NAME as lines show it: what is not visible UTF-8, and '%', as %XX.
+std::string escape_name(std::string_view name);
 
 }  // namespace sluice

@@ -24,7 +24,7 @@ struct Band {
   uint32_t id = 0;
   uint32_t index = 0;  // dense, for Class::heads
   int32_t priority = 0;
-  std::string name;
+  std::string name;   // escaped
   bool idle = false;  // it said so in this call, and has not been heard of since
   uint64_t parked = 0;
   uint64_t admissible = 0;  // flows whose head has room somewhere
@@ -38,7 +38,7 @@ struct Class {
 
 struct Flow {
   uint32_t id = 0;
-  std::string name;
+  std::string name;                                        // escaped
   std::map<std::pair<uint64_t, uint64_t>, Class*> parked;  // by key and seq: the first is the head
   Class* head_class() const { return parked.empty() ? nullptr : parked.begin()->second; }
 };

@@ -257,9 +257,10 @@ TEST(DecisionChecker, FindsDispatchesOutOfOrder) {
   const std::string two =
       "1 submit #1 band=1 flow=0 class=0 key=50 bytes=10 name=x%20y\n"
       "1 submit #2 band=1 flow=0 class=0 key=20 bytes=10\n";
-  expect_one(two + "1 dispatch #1 endpoint=0 attempt=1\n", What::kOrder, 11,
-             "#1 (band default, flow x y) is dispatched to endpoint 0 with key 50 before #2 of its "
-             "flow with key 20");
+  expect_one(
+      two + "1 dispatch #1 endpoint=0 attempt=1\n", What::kOrder, 11,
+      "#1 (band default, flow x%20y) is dispatched to endpoint 0 with key 50 before #2 of its "
+      "flow with key 20");
   expect_good(
       two + "1 dispatch #2 endpoint=0 attempt=1\n1 dispatch #1 endpoint=1 attempt=1\n1 settled\n");
   const std::string tie =
@@ -354,6 +355,9 @@ TEST(DecisionChecker, SaysWhyALogIsNotComplete) {
                     "line 9: endpoint 1024 is beyond the last possible one, 1023");
   expect_incomplete(log_of("0 class 0 members=0,1024\n"), "endpoint 1024");
   expect_incomplete(log_of("0 dispatch #1 endpoint=4294967295 attempt=1\n"), "endpoint 4294967295");
+  expect_incomplete(
+      log_of("0 band 1 priority=1 name=" + std::string(kDecisionLogLineBytesMax, 'x') + "\n"),
+      "line 9: longer than any record");
   expect_incomplete(log_of("0 close\n1 settled\n"),
                     "line 10: a record after the one that closes the log");
 }
