@@ -73,13 +73,13 @@ struct WeightedDrr {
         break;
       case SLUICE_EV_WAITING:
         flow.waiting = true;
-        flow.in_turn = false;
-        flow.deficit = std::min<int64_t>(flow.deficit, 0);
         flow.next = state.now.round + 1;
         flow.turn.place = ++state.joined;
         break;
       case SLUICE_EV_IDLE:
         flow.waiting = false;
+        flow.in_turn = false;
+        flow.deficit = std::min<int64_t>(flow.deficit, 0);
         break;
       case SLUICE_EV_DISPATCHED:
         begin_turn(state, flow);
@@ -87,7 +87,7 @@ struct WeightedDrr {
         break;
       case SLUICE_EV_PROGRESSED:
       case SLUICE_EV_COMPLETED:
-        charge_unless_inherited(flow, event);
+        settle(state, flow, event);
         break;
       default:
         break;
@@ -117,10 +117,22 @@ struct WeightedDrr {
     flow.deficit = std::clamp(flow.deficit, -kCostMax * kMilli, kCostMax * kMilli);
   }
 
-  // A refund of what was charged before this state existed would be a present.
-  static void charge_unless_inherited(Flow& flow, const sluice::Event& event) {
+  // What a request cost more or less than it was charged for.
+  static void settle(const State& state, Flow& flow, const sluice::Event& event) {
+    // A refund of what was charged before this state existed would be a present.
     if ((event.flags & SLUICE_EVF_INHERITED) != 0 && event.change < 0) return;
     charge(flow, event.change);
+    if (event.outcome == SLUICE_OUT_REQUEUED) {
+      end_turn(state, flow);  // else a request that always comes back would hold its turn for ever
+    } else if (!flow.waiting) {
+      flow.deficit = std::min<int64_t>(flow.deficit, 0);
+    }
+  }
+
+  static void end_turn(const State& state, Flow& flow) {
+    if (!flow.in_turn) return;
+    flow.in_turn = false;
+    flow.next = state.now.round + (flow.turn.place > state.now.place ? 0 : 1);
   }
 
   // When SLOT dispatches next.
@@ -134,10 +146,7 @@ struct WeightedDrr {
     const auto cost = static_cast<int64_t>(
         std::clamp<uint64_t>(flows.head_cost()[slot], 1, static_cast<uint64_t>(kCostMax)));
     const int64_t lacks = cost * kMilli - flow.deficit;
-    if (flow.in_turn && lacks > 0) {  // the turn is over
-      flow.in_turn = false;
-      flow.next = state.now.round + (flow.turn.place > state.now.place ? 0 : 1);
-    }
+    if (lacks > 0) end_turn(state, flow);
     if (!flow.in_turn) {
       const int64_t rounds = lacks <= flow.quantum ? 0 : (lacks - 1) / flow.quantum;
       flow.turn.round = flow.next + static_cast<uint64_t>(rounds);

@@ -1,7 +1,10 @@
 /* event.h: facts that policies are told, in the order in which they happened.
  *
  * A pick is a question; DISPATCHED is the fact. Policies change their state in observe only, so that a pick can be
- * asked twice, or of a shadow, without harm. */
+ * asked twice, or of a shadow, without harm.
+ * What happens to a request comes before what it means for its flow: DISPATCHED before the IDLE or HEAD that follows
+ * from it, COMPLETED (requeued) before WAITING or HEAD. The tables beside the events are as of the call, so they may
+ * be ahead of an event whose successors are still to come. */
 #ifndef SLUICE_EVENT_H
 #define SLUICE_EVENT_H
 #include <sluice/abi.h>
