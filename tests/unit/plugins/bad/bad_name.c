@@ -1,0 +1,2 @@
+#define NAME "First Come"
+#include "fixture.h"

@@ -1,0 +1,10 @@
+#include <sluice/sluice.h>
+#include <string.h>
+static void* create(const sluice_host_v1* host, const sluice_value* values, uint32_t n,
+                    sluice_error* error) {
+  (void)host, (void)values, (void)n;
+  strcpy(error->text, "the moon is in the wrong phase");
+  return 0;
+}
+#define CREATE create
+#include "fixture.h"

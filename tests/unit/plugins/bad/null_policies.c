@@ -1,0 +1,2 @@
+#define POLICIES 0
+#include "fixture.h"

@@ -1,0 +1,2 @@
+#define PICK(flows) ((flows)->slots + 1000)
+#include "fixture.h"

@@ -1,0 +1,2 @@
+#define INPUTS (1u << 20)
+#include "fixture.h"

@@ -1,0 +1,3 @@
+#define INTERFACES \
+  { "sluice.teapot/1", &fairness }
+#include "fixture.h"

@@ -1,0 +1,15 @@
+# Small plugins, most of them broken in one way each, for the loader's tests: bad/NAME.c becomes plugins_bad/NAME.so.
+file(GLOB fixture_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/bad/*.c ${CMAKE_CURRENT_LIST_DIR}/bad/*.cc)
+foreach(source ${fixture_sources})
+  cmake_path(GET source STEM name)
+  add_library(fixture_${name} MODULE ${source})
+  target_link_libraries(fixture_${name} PRIVATE SluicePlugin)
+  target_compile_options(fixture_${name} PRIVATE -fvisibility=hidden)
+  set_target_properties(fixture_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
+                        LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/plugins_bad)
+  add_dependencies(unit_plugins_test fixture_${name})
+endforeach()
+if(TARGET policy_files)
+  add_dependencies(unit_plugins_test policy_files)
+endif()
+target_compile_definitions(unit_plugins_test PRIVATE SLUICE_FIXTURES="${CMAKE_BINARY_DIR}/tests/plugins_bad")
