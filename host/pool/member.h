@@ -1,0 +1,35 @@
+// One slot of the pool: an endpoint, or what is left of one that was removed. Private to pool*.cc.
+#pragma once
+
+#include "host/pool/pool.h"
+
+namespace sluice {
+
+struct Pool::Member {
+  uint32_t slot = 0;
+  config::Endpoint config;
+  std::shared_ptr<const EndpointAddress> address;
+  TimeNs since = 0;
+  bool removed = false;
+  TimeNs removed_at = 0;
+  uint32_t limit = 0;  // as the engine was told; kNone = none
+  Health health;
+  std::optional<std::vector<std::string>> learnt;  // from /v1/models
+  // Seen in its metrics since it came up, sorted: an adapter is loaded on demand, so that one which
+  // idles now is still served.
+  std::vector<std::string> adapters;
+  std::shared_ptr<Scraper> scraper;
+  EndpointReport report;  // the last; taken_ns = 0 if there was none
+  bool asked = false;     // one round is over
+  bool stale = false;     // and it was said so
+  std::string last_miss;
+  uint64_t scrapes_good = 0, malformed_lines = 0;
+  std::array<uint64_t, kMisses> scrapes_missed{};
+
+  bool is(const config::Endpoint& other) const;
+  ServedModels served() const;
+  std::vector<int64_t> label_hashes(const PoolSettings& settings) const;
+  bool is_stale(TimeNs now, const PoolSettings& settings) const;
+};
+
+}  // namespace sluice
