@@ -196,9 +196,9 @@ Loader::Resolved Loader::not_found(const config::PolicyUse& use, Kind kind,
     hint = fmt::format("did you mean \"{}\"? ", near);
   else if (!names.empty())
     hint = fmt::format("there are: {}; ", fmt::join(names, ", "));
-  diagnostics.error(
-      use.at, fmt::format("there is no {} policy {}", kind_name(kind), config::quoted(wanted)),
-      hint + searched());
+  diagnostics.error(use.at,
+                    fmt::format("there is no {} policy {}", kind_name(kind), config::quote(wanted)),
+                    hint + searched());
   return {Status::kConfigError, nullptr};
 }
 

@@ -19,7 +19,7 @@ using Given = std::variant<bool, int64_t, double, std::string>;
 
 // As people would write it.
 std::string show(const Given& given) {
-  if (const auto* text = std::get_if<std::string>(&given)) return config::quoted(*text);
+  if (const auto* text = std::get_if<std::string>(&given)) return config::quote(*text);
   return std::visit(
       [](const auto& value) -> std::string {
         if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::string>)
@@ -159,7 +159,7 @@ std::vector<Value> bind_params(std::span<const ParamInfo> table,
       const std::string known = names.empty() ? "it has no parameters"
                                               : fmt::format("it has: {}", fmt::join(names, ", "));
       diagnostics.error(entry.at,
-                        fmt::format("{} has no parameter {}", policy, config::quoted(entry.name)),
+                        fmt::format("{} has no parameter {}", policy, config::quote(entry.name)),
                         nearest_hint(entry.name, names) + known);
       continue;
     }
