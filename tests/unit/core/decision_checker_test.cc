@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <random>
 #include <string>
 
@@ -116,6 +118,22 @@ TEST(DecisionChecker, CountsWhatAGoodLogSays) {
   EXPECT_EQ(report.excused, 0u);
   EXPECT_EQ(report.last_at, 12u);
   EXPECT_TRUE(report.closed);
+}
+
+TEST(DecisionChecker, TheExampleOfTheDocumentationIsAGoodLog) {
+  std::ifstream file(SLUICE_SOURCE_DIR "/docs/decision-log.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  const size_t begin = page.find("\n" + std::string(kDecisionLogMagic)) + 1;
+  const std::string example = page.substr(begin, page.find("```", begin) - begin);
+  const CheckReport report = check(example);
+  EXPECT_TRUE(report.ok()) << words(report);
+  EXPECT_TRUE(report.closed);
+  EXPECT_EQ(report.requests, 4u);
+  EXPECT_EQ(report.contested, 0u);
+  // With the two dispatches changed over, what the page calls an inversion is one.
+  std::string swapped = example;
+  swapped.replace(swapped.find("dispatch #4"), 11, "dispatch #3");
+  EXPECT_EQ(check(swapped).violations[static_cast<size_t>(What::kInversion)], 1u);
 }
 
 TEST(DecisionChecker, FindsALedgerThatDoesNotAddUp) {
