@@ -221,9 +221,10 @@ Image open_image(const fs::path& file, const fs::path& directory, uint64_t bytes
 
 bool mentions(const Image& image, std::string_view name) {
   const Mapping mapping(image);
-  const std::span<const uint8_t> bytes = mapping.bytes();
   const std::string whole = '\0' + std::string(name) + '\0';
-  return ::memmem(bytes.data(), bytes.size(), whole.data(), whole.size()) != nullptr;
+  const std::string_view bytes(reinterpret_cast<const char*>(mapping.bytes().data()),
+                               mapping.bytes().size());
+  return bytes.find(whole) != std::string_view::npos;
 }
 
 }  // namespace sluice::plugins
