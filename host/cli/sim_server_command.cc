@@ -1,0 +1,69 @@
+#include "host/cli/sim_server_command.h"
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "host/sim_server/server.h"
+#include "host/sim_server/settings.h"
+
+namespace sluice {
+
+void add_sim_server_command(CLI::App& app, int& exit_code) {
+  using sim_server::Failure;
+  auto options = std::make_shared<sim_server::SimServerOptions>();
+  auto& settings = options->settings;
+  options->models.clear();
+
+  CLI::App* command = app.add_subcommand("sim-server", "Run a simulated model server");
+  const std::map<std::string, uint64_t> units = {
+      {"ns", 1}, {"us", 1'000}, {"ms", 1'000'000}, {"s", 1'000'000'000}, {"m", 60'000'000'000}};
+  const auto duration = CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED, "TIME");
+  command->add_option("--host", options->host, "Address to listen on")->capture_default_str();
+  command->add_option("--port", options->port, "Port; 0 = any free one, printed when it listens")
+      ->required();
+  command->add_option("--model", options->models, "Name of a served model; may be repeated")
+      ->required();
+  command->add_option("--name", options->name,
+                      "Name in the x-sim-server header; the first model if left out");
+  command->add_option("--max-num-seqs", settings.max_num_seqs, "Slots")
+      ->check(CLI::Range(1u, 1'000'000u))
+      ->capture_default_str();
+  command->add_option("--max-waiting", settings.max_waiting,
+                      "Requests that may wait for a slot, 429 beyond; 0 = no limit");
+  command->add_option("--kv-tokens", settings.kv_tokens,
+                      "Prompt and output tokens resident at once; 0 = no limit");
+  command->add_option("--time-to-first-token", settings.time_to_first_token_ns, "Default 50ms")
+      ->transform(duration);
+  command->add_option("--inter-token-latency", settings.inter_token_latency_ns, "Default 10ms")
+      ->transform(duration);
+  command->add_option("--metrics-delay", settings.metrics_delay_ns, "Slow /metrics, default 0ms")
+      ->transform(duration);
+
+  const std::map<std::string, Failure> failures = {{"none", Failure::kOff},
+                                                   {"refuse", Failure::kRefuse},
+                                                   {"hang", Failure::kHang},
+                                                   {"reset", Failure::kReset},
+                                                   {"error", Failure::kError}};
+  command
+      ->add_option("--failure", settings.failure,
+                   "How model requests fail: none, refuse, hang, reset, error")
+      ->transform(CLI::CheckedTransformer(failures))
+      ->type_name("MODE");
+  command->add_option("--failure-rate", settings.failure_rate, "Share of requests that fail")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command->add_option("--failure-status", settings.failure_status, "Status of error")
+      ->check(CLI::Range(400, 599))
+      ->capture_default_str();
+  command
+      ->add_option("--failure-after-tokens", settings.failure_after_tokens,
+                   "Tokens before reset; 0 = before the first byte")
+      ->capture_default_str();
+  command->add_option("--failure-for", settings.failure_for_ns, "How long it fails; 0s = for ever")
+      ->transform(duration);
+  command->add_option("--seed", options->seed, "Of the failure rate")->capture_default_str();
+  command->callback([options, &exit_code] { exit_code = sim_server::run_sim_server(*options); });
+}
+
+}  // namespace sluice
