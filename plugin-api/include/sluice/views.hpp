@@ -94,17 +94,9 @@ class Flows {
     return reason == SLUICE_NEED_BYTES ? raw_.parked_bytes[slot] : raw_.parked[slot];
   }
   // The slot that holds most of it, among those with a parked request; of equal ones that whose
-  // head came later. O(slots).
+  // head came later. O(slots), in two passes over one column.
   uint32_t largest(uint32_t reason) const {
-    uint32_t most = SLUICE_NONE;
-    for (uint32_t slot = 0; slot < raw_.slots; ++slot) {
-      if (raw_.parked[slot] == 0) continue;
-      if (most == SLUICE_NONE || held(slot, reason) > held(most, reason) ||
-          (held(slot, reason) == held(most, reason) && raw_.head_seq[slot] > raw_.head_seq[most])) {
-        most = slot;
-      }
-    }
-    return most;
+    return reason == SLUICE_NEED_BYTES ? largest_in(raw_.parked_bytes) : largest_in(raw_.parked);
   }
 
   Column<const uint8_t> status() const { return {raw_.status, raw_.slots}; }
@@ -122,6 +114,19 @@ class Flows {
   Column<const uint64_t> head_cost() const { return {raw_.head_cost, raw_.slots}; }
 
  private:
+  template <typename T>
+  uint32_t largest_in(const T* column) const {
+    T most = 0;
+    for (uint32_t slot = 0; slot < raw_.slots; ++slot)
+      most = column[slot] > most ? column[slot] : most;
+    uint32_t found = SLUICE_NONE;
+    for (uint32_t slot = 0; slot < raw_.slots; ++slot) {
+      if (column[slot] != most || raw_.parked[slot] == 0) continue;
+      if (found == SLUICE_NONE || raw_.head_seq[slot] > raw_.head_seq[found]) found = slot;
+    }
+    return found;
+  }
+
   const sluice_flows& raw_;
 };
 
