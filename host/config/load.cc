@@ -1,0 +1,76 @@
+// What reads files: pipeline.toml itself, and files that hold endpoints alone.
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+
+#include "core/limits.h"
+#include "host/config/config.h"
+#include "host/config/document.h"
+#include "host/config/limits.h"
+#include "host/config/reader.h"
+#include "host/config/sections.h"
+
+namespace sluice::config {
+namespace {
+
+// At most one byte more than kFileBytesMax, so that what reads the text sees that it is too long.
+std::optional<std::string> read_file(const std::filesystem::path& file, Diagnostics& diagnostics) {
+  diagnostics.set_source(file.string(), "");
+  std::error_code unknown;
+  if (std::filesystem::is_directory(file, unknown)) {
+    diagnostics.error({}, "this is a directory, not a file");
+    return std::nullopt;
+  }
+  errno = 0;
+  std::ifstream stream(file, std::ios::binary);
+  std::string text;
+  if (stream) {
+    text.resize(kFileBytesMax + 1);
+    stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<size_t>(stream.gcount()));
+  }
+  if (!stream && !stream.eof()) {
+    diagnostics.error({}, fmt::format("the file cannot be read: {}", std::strerror(errno)));
+    return std::nullopt;
+  }
+  return text;
+}
+
+}  // namespace
+
+Source source_of(const std::filesystem::path& file, Diagnostics& diagnostics) {
+  std::error_code no_working_directory;
+  return {diagnostics, std::filesystem::absolute(file, no_working_directory).parent_path(),
+          [](const std::string& name) { return std::getenv(name.c_str()); }};
+}
+
+std::optional<Config> load(const std::filesystem::path& file, Diagnostics& diagnostics) {
+  const std::optional<std::string> text = read_file(file, diagnostics);
+  return text ? parse(*text, file, diagnostics) : std::nullopt;
+}
+
+std::optional<std::vector<Endpoint>> load_endpoints(const std::filesystem::path& file,
+                                                    Diagnostics& diagnostics) {
+  const std::optional<std::string> text = read_file(file, diagnostics);
+  if (!text) return std::nullopt;
+  diagnostics.set_source(file.string(), text->substr(0, kFileBytesMax));
+  const std::optional<toml::table> document = read_document(*text, diagnostics);
+  if (!document) return std::nullopt;
+  Source source = source_of(file, diagnostics);
+  TableReader root(*document, "", "", {}, source);
+
+  std::vector<TableReader> tables = root.tables("endpoints", kEndpointsMax);
+  if (auto pool = root.table("pool")) {
+    for (TableReader& table : pool->tables("endpoints", kEndpointsMax)) tables.push_back(table);
+    pool->finish();
+  }
+  std::vector<Endpoint> endpoints = read_endpoints(tables);
+  root.finish();
+  if (diagnostics.has_errors()) return std::nullopt;
+  return endpoints;
+}
+
+}  // namespace sluice::config
