@@ -35,12 +35,18 @@ Stats Engine::stats() const {
           .passes_hold = e.passes_hold,
           .passes_idle = e.passes_idle};
   for (const auto& band : e.bands) {
+    TimeNs oldest = kNever;
+    if (band->ledger.parked != 0)
+      band->flows.for_each([&](const Flow& flow) {
+        if (flow.oldest != nullptr) oldest = std::min(oldest, flow.oldest->arrival_ns);
+      });
     s.bands.push_back({.name = band->config.name,
                        .priority = band->config.priority,
                        .ledger = band->ledger,
                        .flows = band->flows.size(),
                        .waiting_flows = band->flows.waiting_count(),
-                       .dispatches_per_second = band->dispatch_rate.per_second(e.now_ns)});
+                       .dispatches_per_second = band->dispatch_rate.per_second(e.now_ns),
+                       .oldest_arrival_ns = oldest});
     s.policies.push_back(policy_stats(band->config.name, "ordering", band->ordering));
     s.policies.push_back(policy_stats(band->config.name, "fairness", band->fairness));
     // One row for the eviction policy, whatever number of bands it has a state for.

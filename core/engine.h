@@ -89,7 +89,7 @@ class Engine {
   // What was decided since it was last emptied; the driver acts on it and clears it.
   std::vector<Decision>& decisions();
   const Pipeline& pipeline() const;
-  Stats stats() const;  // counters, bands, endpoints, policies; O(bands + endpoints)
+  Stats stats() const;  // counters, bands, endpoints, policies; O(flows + endpoints)
   std::vector<FlowStats> flow_stats() const;  // O(flows)
   // Where every step is written from now on; null = nowhere. Borrowed.
   void set_log(TimeNs now, DecisionLog* log);

@@ -27,7 +27,7 @@ struct BandStats {
   uint32_t flows = 0;                 // remembered
   uint32_t waiting_flows = 0;         // with something parked
   double dispatches_per_second = 0;   // recent; what Retry-After is reckoned from
-  TimeNs oldest_arrival_ns = kNever;  // of a flow's head
+  TimeNs oldest_arrival_ns = kNever;  // of what is parked
 };
 
 struct EndpointStats {

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/engine.h"
-#include "host/cli/exit_codes.h"
+#include "host/exit_codes.h"
 #include "host/serve/build_pipeline.h"
 
 namespace sluice {

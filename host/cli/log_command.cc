@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "core/decision_checker.h"
-#include "host/cli/exit_codes.h"
+#include "host/exit_codes.h"
 
 namespace sluice {
 namespace {

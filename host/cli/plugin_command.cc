@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "host/cli/exit_codes.h"
+#include "host/exit_codes.h"
 #include "host/plugins/loader.h"
 #include "host/plugins/render.h"
 

@@ -1,11 +1,11 @@
 #include "host/cli/version_command.h"
 
-#include <boost/version.hpp>
 #include <fmt/format.h>
 #include <simdjson.h>
 #include <sluice/abi.h>
+#include <boost/version.hpp>
 
-#include "host/cli/exit_codes.h"
+#include "host/exit_codes.h"
 
 namespace sluice {
 

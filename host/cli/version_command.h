@@ -1,4 +1,5 @@
-// `sluice version`: the program's version, the plugin ABI that it speaks, and what it was built with.
+// `sluice version`: the program's version, the plugin ABI that it speaks, and what it was built
+// with.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -16,7 +16,7 @@ struct ServeOptions {
   unsigned threads = 0;  // of the proxy; 0 = one for each core, at most 8
 };
 
-// Serves until a signal drains it; an exit code of host/cli/exit_codes.h.
+// Serves until a signal drains it; an exit code of host/exit_codes.h.
 int serve(const ServeOptions& options);
 
 }  // namespace sluice
