@@ -46,27 +46,6 @@ fs::path real_path(int fd) {
   return fs::read_symlink(fmt::format("/proc/self/fd/{}", fd), error);
 }
 
-std::optional<Refusal> check_place(const fs::path& real, const fs::path& directory) {
-  std::error_code error;
-  const fs::path root = fs::canonical(directory, error);
-  const fs::path inside = error ? fs::path() : real.lexically_relative(root);
-  if (inside.empty() || *inside.begin() == "..")
-    return Refusal{
-        fmt::format("is a symbolic link to {}, outside the plugin directory {}", real.string(),
-                    directory.string()),
-        "copy the file into the directory, or name the other directory in [plugins] directories"};
-  for (fs::path at = real.parent_path();; at = at.parent_path()) {
-    struct stat status {};
-    if (::stat(at.c_str(), &status) != 0)
-      return Refusal{
-          fmt::format("lies in {}, which cannot be examined: {}", at.string(), reason(errno)),
-          "make the directory readable"};
-    if (auto refusal = check_owner(status, fmt::format("lies in {}, which is", at.string()), at))
-      return refusal;
-    if (at == root || at == at.root_path()) return std::nullopt;
-  }
-}
-
 std::string hex(std::span<const unsigned char> digest) {
   std::string text;
   for (unsigned char byte : digest) text += fmt::format("{:02x}", byte);
@@ -188,6 +167,27 @@ bool is_usual(std::string_view library) {
 
 }  // namespace
 
+std::optional<Refusal> check_place(const fs::path& real, const fs::path& directory) {
+  std::error_code error;
+  const fs::path root = fs::canonical(directory, error);
+  const fs::path inside = error ? fs::path() : real.lexically_relative(root);
+  if (inside.empty() || *inside.begin() == "..")
+    return Refusal{
+        fmt::format("is a symbolic link to {}, outside the plugin directory {}", real.string(),
+                    directory.string()),
+        "copy the file into the directory, or name the other directory in [plugins] directories"};
+  for (fs::path at = real.parent_path();; at = at.parent_path()) {
+    struct stat status {};
+    if (::stat(at.c_str(), &status) != 0)
+      return Refusal{
+          fmt::format("lies in {}, which cannot be examined: {}", at.string(), reason(errno)),
+          "make the directory readable"};
+    if (auto refusal = check_owner(status, fmt::format("lies in {}, which is", at.string()), at))
+      return refusal;
+    if (at == root || at == at.root_path()) return std::nullopt;
+  }
+}
+
 Image open_image(const fs::path& file, const fs::path& directory, uint64_t bytes_max) {
   Image image;
   image.path = file;
@@ -205,7 +205,8 @@ Image open_image(const fs::path& file, const fs::path& directory, uint64_t bytes
   }
   image.refusal = copy_and_hash(source.get(), std::min(bytes_max, kFileBytesMax), image);
   if (image.refusal) return image;
-  if ((image.refusal = check_place(real_path(source.get()), directory))) return image;
+  if (!directory.empty() && (image.refusal = check_place(real_path(source.get()), directory)))
+    return image;
   if ((image.refusal = check_owner(status, "is", file))) return image;
   const Mapping mapping(image);
   const auto elf = read_elf(mapping.bytes(), "sluice_plugin_v");

@@ -28,10 +28,14 @@ struct Image {
   std::vector<std::string> libraries;  // that it needs beyond the usual ones
 };
 
-// Copies FILE of DIRECTORY and checks what can be checked without running it. At most BYTES_MAX are
-// copied.
+// Copies FILE of DIRECTORY (empty = wherever it lies) and checks what can be checked without
+// running it. At most BYTES_MAX are copied.
 Image open_image(const std::filesystem::path& file, const std::filesystem::path& directory,
                  uint64_t bytes_max);
+
+// Why a file that is really at REAL may not be used as one of DIRECTORY, whatever it holds.
+std::optional<Refusal> check_place(const std::filesystem::path& real,
+                                   const std::filesystem::path& directory);
 
 // True if the bytes of IMAGE hold NAME as a C string: all that can be known of a file that may not
 // be described.

@@ -260,8 +260,11 @@ PluginInfo describe_file(const fs::path& file) {
   std::error_code error;
   const fs::path real = fs::weakly_canonical(file, error);
   std::vector<Image> images;
-  images.push_back(open_image(error ? file : real, real.parent_path(), kFileBytesMax));
-  return PluginRegistry::instance().describe(images).front();
+  images.push_back(open_image(error ? file : real, {}, kFileBytesMax));
+  PluginInfo info = PluginRegistry::instance().describe(images).front();
+  if (const auto place = check_place(real, real.parent_path()); place && !info.refusal)
+    info.notes.push_back(fmt::format("cannot be used where it is: it {}", place->why));
+  return info;
 }
 
 const PluginInfo* find_plugin(const std::vector<PluginInfo>& plugins, std::string_view name) {

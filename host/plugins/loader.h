@@ -82,7 +82,7 @@ class Loader {
 
 // `sluice plugin list`.
 std::vector<PluginInfo> describe_all(const SearchPath& path);
-// `sluice plugin inspect FILE`; its own directory stands for the plugin directory.
+// `sluice plugin inspect FILE`, wherever it lies; a note says if it could not be used there.
 PluginInfo describe_file(const std::filesystem::path& file);
 // `sluice plugin inspect NAME`: the first of PLUGINS that is of package NAME, or that offers NAME
 // as "package/policy" or, for package sluice, as "policy"; null if none does.

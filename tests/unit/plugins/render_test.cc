@@ -39,6 +39,16 @@ TEST(Render, ListShowsPoliciesAndRefusals) {
   EXPECT_THAT(render_list({}), HasSubstr("no policy was found"));
 }
 
+TEST(Render, AFileInABadPlaceIsShownWithANote) {
+  const TempDir dir;
+  const auto file = dir.put("good", "a.so");
+  TempDir::set_mode(dir.path(), 0777);
+  const std::string text = render_plugin(describe_file(file));
+  EXPECT_THAT(text, HasSubstr("fairness com.example.fixture/first"));
+  EXPECT_THAT(text,
+              HasSubstr("note    cannot be used where it is: it lies in " + dir.path().string()));
+}
+
 TEST(Render, FindsAFileByPackageOrPolicy) {
   PluginInfo own, other;
   own.package = "sluice";
