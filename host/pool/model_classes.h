@@ -17,10 +17,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "core/types.h"
+#include "host/pool/string_map.h"
 
 namespace sluice {
 
@@ -30,13 +30,6 @@ struct ServedModels {
   bool unknown = true;             // may be any; the names below are then empty
   std::vector<std::string> names;  // exact, or a prefix and '*'
 };
-
-struct StringHash {
-  using is_transparent = void;
-  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
-};
-template <typename V>
-using StringMap = std::unordered_map<std::string, V, StringHash, std::equal_to<>>;
 
 class ClassMap {
  public:

@@ -1,0 +1,60 @@
+// The operators' HTTP server: /metrics, /livez, /readyz, /status, and POST /reload.
+//
+// Small on purpose: whole requests in, whole answers out, keep-alive, named limits, a time limit on
+// everything. Threads: the control io_context's; the sources are called there too, and a page waits
+// for them. Safety: on a loopback address only requests that name this machine (Host: localhost,
+// 127.0.0.1 or [::1]) are answered,
+//   so that a web page cannot reach it by rebinding a name; on any address a request that a browser
+//   sends from another origin is refused. There is no other authentication: bind it to loopback or
+//   keep the port private.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/result.h"
+#include "host/admin/families.h"
+#include "host/admin/host_metrics.h"
+#include "host/admin/snapshot.h"
+#include "host/config/config.h"
+#include "host/net/asio.h"
+
+namespace sluice {
+
+struct AdminSources {
+  std::function<Stats()> stats;
+  std::function<std::vector<FlowStats>()> flow_stats;
+  std::function<PoolStatus()> pool;
+  std::function<std::string()> not_ready;  // why not; "" = started and not draining
+  std::function<Result<void>()> reload;    // now; the error is shown to whoever asked
+  std::function<ReloadStats()> reload_stats;
+  std::function<std::vector<prometheus::MetricFamily>()> extra_metrics;  // may be null
+  const HostMetrics* requests = nullptr;                                 // may be null; borrowed
+  std::string version;
+};
+
+class AdminServer {
+ public:
+  static constexpr size_t kConnectionsMax = 64;  // one more is closed at once
+  static constexpr uint32_t kHeaderBytesMax = 16 << 10;
+  static constexpr uint64_t kBodyBytesMax = 64 << 10;
+  static constexpr std::chrono::seconds kIdleTimeout{60};  // between requests
+  static constexpr std::chrono::seconds kExchangeTimeout{
+      10};  // for a whole request, or a whole answer
+
+  AdminServer(asio::io_context& control, config::SocketAddress address, AdminSources sources);
+  ~AdminServer();
+
+  // Binds and begins to answer; the error names the address.
+  Result<void> start();
+  void stop();
+  uint16_t port() const;  // that it was bound to
+
+ private:
+  struct Shared;
+  std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace sluice
