@@ -4,6 +4,7 @@
 
 #include "host/cli/check_command.h"
 #include "host/exit_codes.h"
+#include "host/cli/demo_command.h"
 #include "host/cli/log_command.h"
 #include "host/cli/plugin_command.h"
 #include "host/cli/serve_command.h"
@@ -22,6 +23,7 @@ int main(int argc, char** argv) {
   sluice::add_check_command(app, exit_code);
   sluice::add_plugin_command(app, exit_code);
   sluice::add_log_command(app, exit_code);
+  sluice::add_demo_command(app, exit_code);
   sluice::add_sim_server_command(app, exit_code);
   sluice::add_version_command(app, exit_code);
   try {
