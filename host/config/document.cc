@@ -11,6 +11,7 @@
 namespace sluice::config {
 namespace {
 
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr auto kNowhere = std::string_view::npos;
 
 // Where TEXT nests deeper than kNestingMax, as a byte offset. It knows strings and comments as TOML
@@ -35,6 +36,10 @@ std::optional<size_t> too_deep(std::string_view text) {
           at += c == '"' && text[at] == '\\' ? 2 : 1;
         }
         at += close.size() - 1;
+        // Up to two quotes right before the closing three belong to the text.
+        for (int more = 0; many_lines && more < 2; more++) {
+          if (at + 1 < text.size() && text[at + 1] == c) at++;
+        }
         break;
       }
       case '.':
@@ -77,7 +82,8 @@ void report_not_utf8(Location at, Diagnostics& diagnostics) {
 
 Location location_of(std::string_view text, size_t offset) {
   const size_t newline = text.rfind('\n', offset);
-  const size_t begin = newline == kNowhere ? 0 : newline + 1;
+  const size_t mark = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  const size_t begin = newline == kNowhere ? mark : newline + 1;
   uint32_t column = 1;
   for (size_t at = begin; at < offset; column++) next_character(text, at);
   const auto lines = std::count(text.begin(), text.begin() + static_cast<ptrdiff_t>(begin), '\n');

@@ -91,8 +91,16 @@ TEST_F(Load, RefusesHugeFilesAndDeepNesting) {
   std::string keys, arrays = "a = ";
   for (int i = 0; i < 1'000'000; i++) keys += "a.";
   for (int i = 0; i < 1'000'000; i++) arrays += "[";
-  for (const std::string& text :
-       {keys + "a = 1\n", "[" + keys + "a]\n", arrays, "x = \"\"\"\n\"\"\"\n" + keys + "a = 1\n"}) {
+  const std::vector<std::string> texts = {
+      keys + "a = 1\n",
+      "[" + keys + "a]\n",
+      arrays,
+      "x = \"\"\"\n\"\"\"\n" + keys + "a = 1\n",
+      "x = [\"\"\"a\"\"\"\", { " + keys + "a = 1 }]\n",
+      "x = ['a\\', { " + keys + "a = 1 }]\n",
+      "'#' = { " + keys + "a = 1 }\n",
+  };
+  for (const std::string& text : texts) {
     EXPECT_NE(refusal(write("p.toml", text)).find("more than 16 levels of nesting"),
               std::string::npos);
   }
@@ -102,14 +110,14 @@ TEST_F(Load, DoesNotTakeTextForNesting) {
   const std::string deep(100, '[');
   std::string dots;
   for (int i = 0; i < 100; i++) dots += "a.";
+  const std::string text = deep + dots;
   Diagnostics diagnostics;
-  EXPECT_TRUE(
-      load(write("p.toml", std::string(kSmall) + "# " + deep + dots + "\nlog.decisions = '" + deep +
-                               dots + "\"'\n" + "objective = [ { name = \"" + deep + "\\\"" + dots +
-                               "\" }, { name = \"\"\"\n" + deep + dots + "\"\"\" } ]\n"),
-           diagnostics) ||
-      diagnostics.render().find("nesting") == std::string::npos)
-      << diagnostics.render();
+  load(write("p.toml", std::string(kSmall) + "# " + text + "\nlog.decisions = '" + text + "\"'\n" +
+                           "objective = [ { name = \"" + text + "\\\"" + text +
+                           "\" }, { name = \"\"\"\n" + text + "\"\"\" } ]\n"),
+       diagnostics);
+  EXPECT_EQ(diagnostics.render().find("nesting"), std::string::npos) << diagnostics.render();
+  EXPECT_EQ(diagnostics.render().find("not valid TOML"), std::string::npos) << diagnostics.render();
 }
 
 TEST_F(Load, ReadsEndpointsFromAFileOfTheirOwn) {
