@@ -96,25 +96,12 @@ std::string component_name(const config::FlowComponent& component) {
 
 }  // namespace
 
-std::optional<DeclaredColumn> parse_request_column(std::string_view source, bool is_float) {
-  DeclaredColumn column;
-  column.is_float = is_float;
-  if (source.starts_with("hash:")) {
-    if (is_float) return std::nullopt;
-    column.source = DeclaredColumn::Source::kHeaderHash;
-    source.remove_prefix(5);
-  }
-  constexpr std::string_view kHeaderWord = "header:";
-  if (!source.starts_with(kHeaderWord) || source.size() == kHeaderWord.size()) return std::nullopt;
-  column.header = ascii_lower(source.substr(kHeaderWord.size()));
-  return column;
-}
-
 Submission Routed::submission(ClassId eligible) const {
   Submission s;
   s.flow = flow;
   s.flow_hash = hash(flow);
   s.model_hash = hash(target);
+  s.generation = generation;
   s.band = band;
   s.eligible = eligible;
   s.tenant = tenant;
@@ -284,6 +271,7 @@ void Routing::fill_columns(Routed& routed, Headers headers, const IpAddress& pee
 Routed Routing::route(const RequestFacts& facts, std::string_view body, Headers headers,
                       const IpAddress& peer, std::string_view request_id, TimeNs now) const {
   Routed routed;
+  routed.generation = options_.generation;
   const auto found = models_.find(facts.model);
   const config::Model* const model = found == models_.end() ? nullptr : &found->second;
   routed.target = pick_target(model, facts, request_id);

@@ -42,14 +42,11 @@ struct DeclaredColumn {
   double absent_float = 0;
 };
 
-// SOURCE as a policy wrote it; nullopt if it is not one that requests have. ABSENT values are left
-// at 0.
-std::optional<DeclaredColumn> parse_request_column(std::string_view source, bool is_float);
-
 struct RoutingOptions {
   std::vector<DeclaredColumn> columns;  // in the order in which they were declared
-  uint64_t seed = 0;                    // of the choice among weighted targets
-  bool prefixes = true;                 // false: no policy reads them
+  uint64_t generation = 0;  // Pipeline::generation of the pipeline made from the same configuration
+  uint64_t seed = 0;        // of the choice among weighted targets
+  bool prefixes = true;     // false: no policy reads them
   uint32_t prefix_block_tokens = 64;
 };
 
@@ -57,6 +54,7 @@ struct RoutingOptions {
 struct Routed {
   std::string flow;
   std::string target;  // model
+  uint64_t generation = 0;
   uint32_t band = 0;
   uint32_t tenant = kNone;
   uint32_t weight_milli = 1000;

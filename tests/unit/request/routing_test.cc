@@ -202,16 +202,11 @@ TEST(Deadline, AnyoneMayShortenTheirOwn) {
 
 TEST(Columns, ComeFromHeadersThatCount) {
   RoutingOptions options;
-  for (const auto& [source, is_float] : {std::pair{"header:X-Rank", false},
-                                         {"hash:header:x-session", false},
-                                         {"header:x-rank", true},
-                                         {"header:x-llm-d-slo-ttft-ms", false}}) {
-    auto column = parse_request_column(source, is_float);
-    ASSERT_TRUE(column);
-    column->absent_int = -7;
-    column->absent_float = 0.5;
-    options.columns.push_back(*column);
-  }
+  using Source = DeclaredColumn::Source;
+  options.columns = {{Source::kHeader, false, "X-Rank", -7, 0},
+                     {Source::kHeaderHash, false, "x-session", -7, 0},
+                     {Source::kHeader, true, "x-rank", 0, 0.5},
+                     {Source::kHeader, false, "x-llm-d-slo-ttft-ms", -7, 0}};
   const auto routing = make(base(), options);
   Routed r = route(*routing, "m", {{"x-rank", "42"}, {"x-session", "s"}, {"x-slo-ttft-ms", "300"}});
   ASSERT_EQ(r.ints.size(), 3u);
@@ -227,13 +222,12 @@ TEST(Columns, ComeFromHeadersThatCount) {
   r = route(*routing, "m", {{"x-rank", "nan"}});
   EXPECT_EQ(r.ints[0], -7);
   EXPECT_EQ(r.floats[0], 0.5);
-  EXPECT_FALSE(parse_request_column("metric:x", true));
-  EXPECT_FALSE(parse_request_column("header:", false));
-  EXPECT_FALSE(parse_request_column("hash:header:x", true));
 }
 
 TEST(Estimates, AreBounded) {
-  const auto routing = make(base());
+  RoutingOptions options;
+  options.generation = 9;
+  const auto routing = make(base(), options);
   RequestFacts facts = facts_of("m");
   std::string body(5000, 'x');
   facts.prompt = {0, 4000};
@@ -246,6 +240,7 @@ TEST(Estimates, AreBounded) {
   EXPECT_EQ(r.bytes, 5000u);
   EXPECT_EQ(r.prefix.size(), 4000u / 256);
   const Submission s = r.submission(3);
+  EXPECT_EQ(s.generation, 9u);
   EXPECT_EQ(s.eligible, 3u);
   EXPECT_EQ(s.prefix.data(), r.prefix.data());
   EXPECT_EQ(s.flow_hash, r.submission(0).flow_hash);

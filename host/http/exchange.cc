@@ -1,0 +1,471 @@
+#include "host/http/exchange.h"
+
+#include <algorithm>
+
+#include "host/http/limits.h"
+
+namespace sluice {
+namespace {
+
+constexpr uint16_t kClientClosedRequest = 499;
+
+std::string random_id(std::mt19937_64& random) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string id(32, '0');
+  uint64_t bits = 0;
+  for (size_t i = 0; i < id.size(); ++i) {
+    if (i % 16 == 0) bits = random();
+    id[i] = kHex[(bits >> (i % 16 * 4)) & 0xF];
+  }
+  return id;
+}
+
+bool starts_with_ignoring_case(beast::string_view text, std::string_view prefix) {
+  return text.size() >= prefix.size() && equals_ignoring_case({text.data(), prefix.size()}, prefix);
+}
+
+}  // namespace
+
+// The scheduler's end of an exchange: carries decisions to the exchange's thread, and never keeps
+// the exchange alive.
+class Exchange::Mailbox : public Waiter {
+ public:
+  Mailbox(std::shared_ptr<Worker> worker, std::weak_ptr<Exchange> exchange)
+      : worker_(std::move(worker)), exchange_(std::move(exchange)) {}
+
+  void on_decision(const Decision& decision) override {
+    asio::dispatch(worker_->context, [exchange = exchange_, decision] {
+      if (const std::shared_ptr<Exchange> alive = exchange.lock()) alive->take_decision(decision);
+    });
+  }
+
+ private:
+  std::shared_ptr<Worker> worker_;
+  std::weak_ptr<Exchange> exchange_;
+};
+
+Exchange::Exchange(std::shared_ptr<Worker> worker, Client& client, Watchdog& watchdog,
+                   IncomingRequest request)
+    : worker_(std::move(worker)),
+      settings_(worker_->settings),
+      client_(client),
+      watchdog_(watchdog),
+      request_(std::move(request)),
+      request_id_(given_request_id(request_.headers)),
+      wake_(worker_->context.get_executor(), Clock::time_point::max()),
+      read_ns_(Scheduler::now()) {
+  if (request_id_.empty()) request_id_ = random_id(worker_->random);
+}
+
+Exchange::~Exchange() {
+  // Only a coroutine that was dropped leaves its request open.
+  if (id_.seq != 0) withdraw(Outcome::kClientGone, Outcome::kCancelled);
+}
+
+Task<bool> Exchange::run(std::shared_ptr<void> owner) {
+  client_.watch(std::move(owner), [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->client_left();
+  });
+  const bool keep = co_await serve();
+  client_.unwatch();
+  write_record();
+  co_return keep && !client_gone_;
+}
+
+Task<void> Exchange::refuse(const Refusal& refusal) {
+  request_.keep_alive = false;
+  record_.outcome = Outcome::kRejectedBad;
+  co_await answer(describe(refusal, settings_->listener.error_format));
+  write_record();
+}
+
+void Exchange::abandon() {
+  close(client_.socket());
+  client_left();
+}
+
+void Exchange::take_decision(const Decision& decision) {
+  if (decision.kind == Decision::Kind::kRevoke) {
+    revoked_ = true;
+    if (upstream_ != nullptr) close(*upstream_);
+    if (sent_) close(client_.socket());  // it may be all that we wait for
+  } else {
+    inbox_.push_back(decision);
+  }
+  wake_.cancel();
+}
+
+void Exchange::client_left() {
+  client_gone_ = true;
+  if (upstream_ != nullptr) close(*upstream_);
+  wake_.cancel();
+}
+
+Task<bool> Exchange::serve() {
+  const Api api = api_of(request_.target);
+  const std::string& method = request_.method;
+  record_.bytes_in = request_.body.size();
+  if (method == "POST") {
+    if (is_inference(api)) co_return co_await serve_inference(api);
+    record_.outcome = Outcome::kRejectedBad;
+    const Refusal refusal{404, "unknown-path", "unknown_path", "nothing is served at this path"};
+    co_return co_await answer(describe(refusal, settings_->listener.error_format));
+  }
+  if (method != "GET" && method != "HEAD" && method != "OPTIONS") {
+    record_.outcome = Outcome::kRejectedBad;
+    const Refusal refusal{405, "bad-request", "method_not_allowed", "this method is not served"};
+    co_return co_await answer(describe(refusal, settings_->listener.error_format));
+  }
+  if (request_.has_body) {
+    record_.outcome = Outcome::kRejectedBad;
+    const Refusal refusal{400, "bad-request", "invalid_request",
+                          "only POST requests may have a body"};
+    co_return co_await answer(describe(refusal, settings_->listener.error_format));
+  }
+  if (api == Api::kModels && method != "OPTIONS") co_return co_await answer_models();
+  co_return co_await serve_unparked();
+}
+
+// Requests without a body cost an engine nothing worth queueing for.
+Task<bool> Exchange::serve_unparked() {
+  head_ = upstream_head(request_, *settings_->routing, client_.peer(), request_id_);
+  finish_upstream_head(head_, false, 0);
+  request_.drop_head();
+  for (;;) {
+    const std::optional<uint32_t> slot = worker_->backends.any();
+    if (!slot) {
+      record_.outcome = Outcome::kRejectedNoEndpoint;
+      co_return co_await answer(
+          describe(record_.outcome, Reason::kNone, 0, false, settings_->listener.error_format));
+    }
+    const Attempt attempt = co_await forward(*slot);
+    if (client_gone_ || attempt == Attempt::kClientLost) {
+      record_.outcome = Outcome::kClientGone;
+      co_return false;
+    }
+    if (attempt == Attempt::kDone) co_return request_.keep_alive;
+    const bool again = attempt == Attempt::kBroken || attempt == Attempt::kUnreachable;
+    if (again && retries_++ < settings_->upstream.retries) continue;
+    co_return co_await answer_failure(attempt);
+  }
+}
+
+Task<bool> Exchange::serve_inference(Api api) {
+  if (auto refusal = worker_->classifier.classify(api, request_.body, facts_)) {
+    record_.outcome = Outcome::kRejectedBad;
+    co_return co_await answer(describe(*refusal, settings_->listener.error_format));
+  }
+  const Routing& routing = *settings_->routing;
+  routed_ = routing.route(facts_, request_.body, request_.headers, client_.peer(), request_id_,
+                          Scheduler::now());
+  const std::optional<ClassId> eligible = worker_->backends.class_for(routed_.target);
+  if (!eligible) {
+    record_.outcome = Outcome::kRejectedUnknownModel;
+    co_return co_await answer(
+        describe(record_.outcome, Reason::kNone, 0, false, settings_->listener.error_format));
+  }
+  edit_model(facts_, routed_.target, edits_);
+  if (settings_->stream_usage == StreamUsage::kInject) usage_injected_ = edit_usage(facts_, edits_);
+  head_ = upstream_head(request_, routing, client_.peer(), request_id_);
+  finish_upstream_head(head_, true, edits_.size(request_.body));
+  request_.drop_head();
+
+  record_.parked = true;
+  const auto mailbox = std::make_shared<Mailbox>(worker_, weak_from_this());
+  id_ = worker_->scheduler.submit(routed_.submission(*eligible), mailbox);
+  routed_.prefix = {};  // the engine has its own
+  co_return co_await follow_decisions();
+}
+
+Task<bool> Exchange::follow_decisions() {
+  for (;;) {
+    co_await next_event();
+    const bool ended = !inbox_.empty() && inbox_.front().kind == Decision::Kind::kEnd;
+    if (client_gone_) {
+      const Outcome left = withdraw(Outcome::kClientGone, Outcome::kCancelled);
+      record_.outcome = ended ? inbox_.front().outcome : left;
+      co_return false;
+    }
+    if (ended) co_return co_await answer_end(inbox_.front());
+    if (revoked_) {
+      withdraw(Outcome::kRevoked, Outcome::kRevoked);
+      co_return co_await answer_revoked();
+    }
+    const Decision dispatch = inbox_.front();
+    inbox_.erase(inbox_.begin());
+    record_.queue_ns = dispatch.parked_ns;
+    const Attempt attempt = co_await forward(dispatch.endpoint);
+    if (id_.seq == 0)
+      co_return attempt == Attempt::kDone&& request_.keep_alive;  // answered, told as completed
+    if (client_gone_ || (attempt == Attempt::kClientLost && !revoked_)) {
+      record_.outcome = Outcome::kClientGone;
+      complete(Outcome::kClientGone);
+      co_return false;
+    }
+    if (revoked_) {
+      complete(Outcome::kRevoked);
+      co_return co_await answer_revoked();
+    }
+    if (attempt == Attempt::kRejected) {
+      worker_->scheduler.requeue(id_, Engine::Requeue::kRejected);
+      continue;
+    }
+    const bool again = attempt == Attempt::kBroken || attempt == Attempt::kUnreachable;
+    if (again && retries_ < settings_->upstream.retries) {
+      ++retries_;
+      worker_->scheduler.requeue(id_, Engine::Requeue::kBroken);
+      continue;
+    }
+    complete(Outcome::kUpstreamError);
+    co_return co_await answer_failure(attempt);
+  }
+}
+
+Task<void> Exchange::next_event() {
+  while (inbox_.empty() && !interrupted()) {
+    ErrorCode ignored;
+    co_await wake_.async_wait(into(ignored));
+  }
+}
+
+Task<bool> Exchange::answer_end(const Decision& decision) {
+  id_ = {};
+  record_.outcome = decision.outcome;
+  record_.reason = decision.reason;
+  record_.queue_ns = decision.parked_ns;
+  co_return co_await answer(describe(decision.outcome, decision.reason, decision.retry_after_s,
+                                     false, settings_->listener.error_format));
+}
+
+Task<bool> Exchange::answer_revoked() {
+  record_.outcome = Outcome::kRevoked;
+  if (sent_) co_return false;
+  co_return co_await answer(
+      describe(Outcome::kRevoked, Reason::kNone, 0, false, settings_->listener.error_format));
+}
+
+Task<bool> Exchange::answer_failure(Attempt attempt) {
+  record_.outcome = Outcome::kUpstreamError;
+  if (sent_) co_return false;  // all that is left is to cut the answer short
+  const bool timed_out = attempt == Attempt::kTimedOut || attempt == Attempt::kUnreachable;
+  co_return co_await answer(describe(Outcome::kUpstreamError, Reason::kNone, 0, timed_out,
+                                     settings_->listener.error_format),
+                            true);
+}
+
+Task<Exchange::Attempt> Exchange::forward(uint32_t slot) {
+  Flight flight;
+  flight.slot = slot;
+  flight.address = worker_->backends.at(slot);
+  ++record_.attempts;
+  if (!flight.address) co_return Attempt::kBroken;
+  endpoint_ = flight.address->name;
+  const Attempt attempt = co_await fly(flight);
+  upstream_ = nullptr;
+  co_return attempt;
+}
+
+Task<Exchange::Attempt> Exchange::fly(Flight& flight) {
+  Backends& backends = worker_->backends;
+  bool unreachable = false;
+  const HeadResult head = co_await ask(flight, unreachable);
+  if (interrupted()) co_return Attempt::kClientLost;
+  if (head != HeadResult::kOk) backends.failed(flight.slot);
+  switch (head) {
+    case HeadResult::kNothing:
+      co_return unreachable ? Attempt::kUnreachable : Attempt::kBroken;
+    case HeadResult::kBroken:
+      co_return Attempt::kGarbled;
+    case HeadResult::kTimedOut:
+      co_return Attempt::kTimedOut;
+    case HeadResult::kOk:
+      break;
+  }
+  backends.succeeded(flight.slot);
+  const unsigned status = flight.parser->get().result_int();
+  if (record_.parked && (status == 429 || status == 503)) co_return Attempt::kRejected;
+  co_return co_await relay(flight);
+}
+
+// Sends the request and reads the head of the answer. A kept connection that turns out to be closed
+// is replaced by a new one: that is nobody's failure.
+Task<HeadResult> Exchange::ask(Flight& flight, bool& unreachable) {
+  flight.connection = worker_->upstreams.take(*flight.address);
+  const uint64_t idle_ns = settings_->upstream.idle_timeout_ns;
+  for (;;) {
+    const bool kept = flight.connection != nullptr;
+    if (!kept) flight.connection = worker_->upstreams.make();
+    Socket& socket = flight.connection->socket;
+    upstream_ = &socket;
+    if (!kept && co_await connect(*flight.connection, *flight.address, watchdog_,
+                                  settings_->upstream.connect_timeout_ns)) {
+      unreachable = watchdog_.expired();
+      co_return HeadResult::kNothing;
+    }
+    std::vector<std::string_view> pieces;
+    edits_.pieces(request_.body, pieces);
+    std::string first = head_;
+    while (!pieces.empty() && first.size() + pieces.front().size() <= kOneWriteMax) {
+      first += pieces.front();
+      pieces.erase(pieces.begin());
+    }
+    watchdog_.arm(idle_ns, socket);
+    ErrorCode ec = co_await write_all(socket, asio::buffer(first));
+    for (size_t i = 0; i < pieces.size() && !ec; ++i) {
+      ec = co_await write_all(socket, asio::buffer(pieces[i].data(), pieces[i].size()));
+    }
+    const bool expired = watchdog_.expired();
+    watchdog_.disarm();
+    if (expired) co_return HeadResult::kTimedOut;
+    if (interrupted()) co_return HeadResult::kNothing;
+    // A server that refuses a body without reading it all has answered nevertheless.
+    const HeadResult head = co_await read_answer_head(
+        *flight.connection, flight.parser, request_.method == "HEAD", watchdog_, idle_ns);
+    if (head != HeadResult::kNothing || !kept || interrupted()) co_return head;
+    flight.connection.reset();
+  }
+}
+
+Task<Exchange::Attempt> Exchange::relay(Flight& flight) {
+  const auto& message = flight.parser->get();
+  const beast::string_view type = message[http::field::content_type];
+  UsageReader::Options options;
+  options.sse = starts_with_ignoring_case(type, "text/event-stream");
+  options.drop_usage_event = usage_injected_;
+  if (options.sse || starts_with_ignoring_case(type, "application/json")) {
+    options.incoming = facts_.model;
+    options.target = routed_.target;
+  }
+  UsageReader usage(options);
+  record_.streamed = options.sse;
+  record_.status = static_cast<uint16_t>(message.result_int());
+  const auto note_usage = [this, &usage] {
+    usage_ = usage.usage();
+    data_events_ = usage.data_events();
+  };
+  Relay relay(
+      {.client = client_,
+       .connection = *flight.connection,
+       .parser = *flight.parser,
+       .watchdog = watchdog_,
+       .usage = usage,
+       .marks = marks(true),
+       .client_is_1_1 = request_.is_1_1,
+       .keep_alive = framing().keep_alive,
+       .to_head = request_.method == "HEAD",
+       .is_stream = options.sse,
+       .idle_timeout_ns = settings_->upstream.idle_timeout_ns,
+       .progress =
+           [this](uint32_t events) {
+             if (id_.seq != 0) worker_->scheduler.progress(id_, events);
+           },
+       // The room is free as soon as the server is done, however slowly the client reads the rest.
+       .upstream_done =
+           [this, &flight, &note_usage](bool keeps) {
+             upstream_ = nullptr;
+             note_usage();
+             if (keeps) worker_->upstreams.give(*flight.address, std::move(flight.connection));
+             complete(Outcome::kCompleted);
+           },
+       .sent = sent_});
+  const RelayResult result = co_await relay.run();
+  note_usage();
+  record_.bytes_out = relay.bytes_out();
+  if (relay.first_byte_ns() != 0) record_.first_byte_ns = relay.first_byte_ns() - read_ns_;
+  request_.keep_alive = relay.keeps_client();
+  switch (result) {
+    case RelayResult::kDone:
+      co_return Attempt::kDone;
+    case RelayResult::kClientLost:
+      co_return Attempt::kClientLost;
+    case RelayResult::kUpstreamBroken:
+    case RelayResult::kTimedOut:
+      break;
+  }
+  co_return Attempt::kCut;
+}
+
+Task<bool> Exchange::answer(const ErrorAnswer& error, bool with_endpoint) {
+  record_.refusal = error.reason;
+  const std::string text =
+      own_answer(error, marks(with_endpoint), framing(), request_.method == "HEAD");
+  co_return co_await write_answer(text, error.status);
+}
+
+Task<bool> Exchange::answer_models() {
+  std::vector<std::string> names = settings_->routing->models();
+  for (std::string& name : worker_->backends.models()) {
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      names.push_back(std::move(name));
+  }
+  const std::string text = own_answer(200, "application/json", models_json(names), marks(false),
+                                      framing(), request_.method == "HEAD");
+  co_return co_await write_answer(text, 200);
+}
+
+Task<bool> Exchange::write_answer(const std::string& text, uint16_t status) {
+  sent_ = true;
+  record_.status = status;
+  watchdog_.arm(kClientWriteNs, client_.socket());
+  const ErrorCode ec = co_await client_.write(asio::buffer(text));
+  watchdog_.disarm();
+  co_return !ec && framing().keep_alive;
+}
+
+void Exchange::complete(Outcome outcome) {
+  if (id_.seq == 0) return;
+  Completion completion;
+  completion.outcome = outcome;
+  completion.has_usage = usage_.seen;
+  completion.prompt_tokens = usage_.prompt;
+  completion.cached_tokens = usage_.cached;
+  completion.output_tokens = usage_.seen ? usage_.output : data_events_;
+  worker_->scheduler.complete(std::exchange(id_, {}), completion);
+}
+
+Outcome Exchange::withdraw(Outcome in_flight, Outcome parked) {
+  const bool flying = worker_->scheduler.cancel(id_) == Engine::Cancel::kInFlight;
+  if (flying) complete(in_flight);
+  id_ = {};
+  return flying ? in_flight : parked;
+}
+
+void Exchange::write_record() {
+  if (!worker_->record) return;
+  const Routing& routing = *settings_->routing;
+  record_.request_id = request_id_;
+  record_.method = request_.method;
+  record_.path = std::string_view(request_.target).substr(0, request_.target.find('?'));
+  record_.flow = routed_.flow;
+  if (record_.parked) record_.band = routing.band_name(routed_.band);
+  record_.model = facts_.model;
+  record_.target = routed_.target;
+  record_.endpoint = endpoint_;
+  if (record_.outcome == Outcome::kClientGone || record_.outcome == Outcome::kCancelled) {
+    record_.status = kClientClosedRequest;
+  }
+  record_.total_ns = Scheduler::now() - (request_.began_ns == 0 ? read_ns_ : request_.began_ns);
+  record_.has_usage = usage_.seen;
+  record_.prompt_tokens = usage_.prompt;
+  record_.cached_tokens = usage_.cached;
+  record_.output_tokens = usage_.seen ? usage_.output : data_events_;
+  worker_->record(record_);
+}
+
+AnswerMarks Exchange::marks(bool with_endpoint) const {
+  AnswerMarks marks;
+  marks.request_id = request_id_;
+  marks.parked = record_.parked;
+  marks.queue_ms = record_.queue_ns / 1'000'000;
+  if (with_endpoint && settings_->listener.expose_endpoint) marks.endpoint = endpoint_;
+  return marks;
+}
+
+AnswerFraming Exchange::framing() const {
+  AnswerFraming framing;
+  framing.keep_alive = request_.keep_alive && !worker_->closing;
+  framing.client_is_1_1 = request_.is_1_1;
+  return framing;
+}
+
+}  // namespace sluice

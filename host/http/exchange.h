@@ -1,0 +1,113 @@
+// One request, from its last byte read to its answer's last byte written.
+//
+// Reads, classifies, submits, waits for the decision, forwards, reports the end. While it waits it
+// is one object and a suspended coroutine: no thread, no parse buffers, the body once. Ends:
+// exactly one end is told to the scheduler for every id it gave, whatever path leads out, and one
+// record to the
+//   sink for every request. A client that leaves is noticed at once, parked or in flight.
+// Threads: its worker's, but for Mailbox::on_decision. Ownership: held by its session; the
+// scheduler holds a Mailbox.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "host/http/client.h"
+#include "host/http/message.h"
+#include "host/http/reader.h"
+#include "host/http/relay.h"
+#include "host/http/worker.h"
+#include "host/request/edit.h"
+
+namespace sluice {
+
+class Exchange : public std::enable_shared_from_this<Exchange> {
+ public:
+  // OWNER keeps CLIENT and WATCHDOG alive.
+  Exchange(std::shared_ptr<Worker> worker, Client& client, Watchdog& watchdog,
+           IncomingRequest request);
+  ~Exchange();
+
+  // Serves the request. True if the client's connection can take another one.
+  Task<bool> run(std::shared_ptr<void> owner);
+  // Answers a request that could not be read.
+  Task<void> refuse(const Refusal& refusal);
+  // The client's connection is to be given up at once.
+  void abandon();
+
+ private:
+  class Mailbox;
+  enum class Attempt : uint8_t {
+    kDone,         // answered
+    kBroken,       // the upstream failed before its first byte
+    kUnreachable,  // connecting took too long
+    kTimedOut,     // it was silent for too long before its first byte
+    kGarbled,      // what it sent is no answer
+    kRejected,     // it answered 429 or 503
+    kCut,          // it failed after its first byte
+    kClientLost,   // the client could not be written to
+  };
+  // One way to an upstream and back.
+  struct Flight {
+    uint32_t slot = kNone;
+    std::shared_ptr<const EndpointAddress> address;
+    std::unique_ptr<UpstreamConnection> connection;
+    std::optional<AnswerParser> parser;
+  };
+
+  void take_decision(const Decision& decision);
+  void client_left();
+  bool interrupted() const { return client_gone_ || revoked_; }
+
+  Task<bool> serve();
+  Task<bool> serve_unparked();
+  Task<bool> serve_inference(Api api);
+  Task<bool> follow_decisions();
+  Task<void> next_event();
+  Task<bool> answer_end(const Decision& decision);
+  Task<bool> answer_revoked();
+  Task<bool> answer_failure(Attempt attempt);
+
+  Task<Attempt> forward(uint32_t slot);
+  Task<Attempt> fly(Flight& flight);
+  Task<HeadResult> ask(Flight& flight, bool& unreachable);
+  Task<Attempt> relay(Flight& flight);
+
+  Task<bool> answer(const ErrorAnswer& error, bool with_endpoint = false);
+  Task<bool> answer_models();
+  Task<bool> write_answer(const std::string& text, uint16_t status);
+  // Ends the request at the scheduler, in flight.
+  void complete(Outcome outcome);
+  // Ends it wherever it is; what it ended as.
+  Outcome withdraw(Outcome in_flight, Outcome parked);
+  void write_record();
+  AnswerMarks marks(bool with_endpoint) const;
+  AnswerFraming framing() const;
+
+  std::shared_ptr<Worker> worker_;
+  std::shared_ptr<const HttpSettings> settings_;  // those of its arrival
+  Client& client_;
+  Watchdog& watchdog_;
+  IncomingRequest request_;
+  std::string request_id_, head_;  // head_: what goes upstream
+  RequestFacts facts_;
+  Routed routed_;
+  BodyEdits edits_;
+  bool usage_injected_ = false;
+
+  RequestId id_;  // 0 = never submitted, or ended
+  std::vector<Decision> inbox_;
+  Timer wake_;
+  Socket* upstream_ = nullptr;  // in use right now
+  bool client_gone_ = false, revoked_ = false;
+  bool sent_ = false;  // the client was sent something of the answer
+  uint32_t retries_ = 0;
+
+  RequestRecord record_;
+  std::string endpoint_;  // name of the last one
+  TimeNs read_ns_ = 0;    // the whole request had come
+  TokenUsage usage_;
+  uint32_t data_events_ = 0;
+};
+
+}  // namespace sluice
