@@ -34,8 +34,12 @@ BuiltPipeline build_pipeline(const config::Config& config, config::Diagnostics& 
   p.bytes_max = config.max_bytes;
   p.flows_max = config.max_flows;
   p.flow_idle_ttl_ns = config.flow_idle_ttl_ns;
-  for (const config::Scorer& scorer : config.scorers)
-    p.scorers.push_back({resolve(scorer.use, Kind::kScoring), static_cast<float>(scorer.weight)});
+  for (const config::Scorer& scorer : config.scorers) {
+    PolicyPtr policy = resolve(scorer.use, Kind::kScoring);
+    // A scorer that only shadows leaves its weight to nobody.
+    if (!scorer.use.shadow)
+      p.scorers.push_back({std::move(policy), static_cast<float>(scorer.weight)});
+  }
   p.picker = config.picker;
   p.picker_endpoints_max = config.picker_max_endpoints;
   p.cost = config.cost;

@@ -1,0 +1,30 @@
+// The pipeline.toml that the demo gives to the host it starts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sluice::demo {
+
+struct BandSpec {
+  std::string name;  // also an objective
+  int priority = 0;
+};
+
+struct PipelineSpec {
+  uint16_t http_port = 0, admin_port = 0;
+  struct Server {
+    uint16_t port = 0;
+    std::string model;
+  };
+  std::vector<Server> servers;
+  uint32_t slots = 8;  // of each server
+  std::vector<BandSpec> bands;
+  std::string default_band = "default";
+  std::string decisions;  // the decision log's file; empty = none
+};
+
+std::string pipeline_text(const PipelineSpec& spec);
+
+}  // namespace sluice::demo

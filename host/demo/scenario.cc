@@ -1,0 +1,267 @@
+#include "host/demo/scenario.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace sluice::demo {
+namespace {
+
+constexpr double kPoliteP50Ms = 65;
+constexpr double kFirstByteP99Ms = 110;
+constexpr const char* kModel = "sim-model";
+
+const std::vector<BandSpec> kThreeBands = {{"critical", 100}, {"default", 0}, {"sheddable", -10}};
+
+Group group(std::string name, std::string tenant, std::string objective, uint32_t open) {
+  Group out;
+  out.name = std::move(name);
+  out.tenant = std::move(tenant);
+  out.objective = std::move(objective);
+  out.open = open;
+  return out;
+}
+
+Promise at_most(std::string_view what, double value, double bound, std::string_view unit) {
+  return {fmt::format("{}: {:.1f} {}, at most {:g} {}", what, value, unit, bound, unit),
+          value <= bound};
+}
+
+constexpr double kNoise = 1.05;  // two plays of one load differ by this much
+
+Promise no_worse(std::string_view what, double value, double direct, std::string_view unit) {
+  return {fmt::format("{}: {:.1f} {}, no more than the {:.1f} {} without Sluice", what, value, unit,
+                      direct, unit),
+          value <= direct * kNoise};
+}
+
+Promise throughput(const PartResult& part, double percent) {
+  const double direct = part.direct->per_second;
+  const double share = direct > 0 ? 100 * part.sluice.per_second / direct : 0;
+  return {fmt::format("throughput: {:.1f} requests/s, {:.1f} % of the {:.1f} that the servers give "
+                      "alone, at least {:g} %",
+                      part.sluice.per_second, share, direct, percent),
+          share >= percent};
+}
+
+// Through Sluice every request got a whole answer, with a 2xx and exactly the tokens it asked for.
+Promise all_answered(const std::vector<PartResult>& parts) {
+  uint64_t sent = 0, good = 0, inexact = 0;
+  std::string others, error;
+  for (const PartResult& part : parts) {
+    for (const GroupReport& g : part.sluice.groups) {
+      sent += g.sent;
+      inexact += g.inexact;
+      for (const auto& [status, count] : g.statuses) {
+        if (status == 200) good += count;
+        if (status != 200) others += fmt::format(", {} x {}", count, status);
+      }
+    }
+    if (error.empty()) error = part.sluice.first_error;
+  }
+  std::string text = fmt::format("answers: {} of {} requests, each with its tokens", good, sent);
+  if (inexact != 0) text += fmt::format(", {} with more or fewer", inexact);
+  text += others;
+  if (!error.empty()) text += "; first error: " + error;
+  return {text, good == sent && inexact == 0 && sent != 0};
+}
+
+Scenario main_scenario() {
+  Scenario s;
+  s.name = "main";
+  s.title = "two tenants in three bands: flood sends all it can, polite a little";
+  s.server_models.assign(4, kModel);
+  s.bands = kThreeBands;
+  s.duration_s = 14;
+  // Critical and default together fill half of the slots, so that sheddable has something to share.
+  s.parts = {{.title = "",
+              .groups = {group("critical polite", "polite", "critical", 2),
+                         group("critical flood", "flood", "critical", 2),
+                         group("default polite", "polite", "default", 4),
+                         group("default flood", "flood", "default", 8),
+                         group("sheddable polite", "polite", "sheddable", 2),
+                         group("sheddable flood", "flood", "sheddable", 180)},
+              .arrivals = {}}};
+  s.judge = [](const std::vector<PartResult>& parts) {
+    const LoadReport& r = parts[0].sluice;
+    const double critical = std::max(r.group("critical polite").first_byte_ms.p99,
+                                     r.group("critical flood").first_byte_ms.p99);
+    const double polite = r.group("sheddable polite").first_byte_ms.p50;
+    const double flood = r.group("sheddable flood").first_byte_ms.p50;
+    return std::vector<Promise>{
+        at_most("critical, p99 to first byte", critical, kFirstByteP99Ms, "ms"),
+        {fmt::format("sheddable, p50 to first byte: polite {:.0f} ms, at most a quarter of flood's "
+                     "{:.0f} ms",
+                     polite, flood),
+         polite > 0 && polite <= flood / 4},
+        throughput(parts[0], 95),
+        all_answered(parts)};
+  };
+  return s;
+}
+
+Scenario contention_scenario() {
+  Scenario s;
+  s.name = "contention";
+  s.title = "no scheduling regret: flood keeps 200 requests open, polite 2, in one band";
+  s.server_models.assign(4, kModel);
+  s.bands = {{"default", 0}};
+  s.duration_s = 60;
+  s.runs = 3;
+  s.parts = {{.title = "",
+              .groups = {group("polite", "polite", "", 2), group("flood", "flood", "", 200)},
+              .arrivals = {}}};
+  s.judge = [](const std::vector<PartResult>& parts) {
+    const Summary& polite = parts[0].sluice.group("polite").first_byte_ms;
+    return std::vector<Promise>{
+        throughput(parts[0], 97.5),
+        at_most("polite, p50 to first byte", polite.p50, kPoliteP50Ms, "ms"),
+        at_most("polite, p99 to first byte", polite.p99, kFirstByteP99Ms, "ms"),
+        all_answered(parts)};
+  };
+  return s;
+}
+
+Scenario criticality_scenario() {
+  Scenario s;
+  s.name = "criticality";
+  s.title = "strict bands: critical goes first, whatever the others send";
+  s.server_models.assign(4, kModel);
+  s.bands = kThreeBands;
+  s.duration_s = 20;
+  s.parts = {
+      {.title = "critical alone exceeds the slots",
+       .groups = {group("critical", "a", "critical", 40), group("default", "a", "default", 60),
+                  group("sheddable", "a", "sheddable", 200)},
+       .arrivals = {},
+       .direct = false,
+       .decision_log = true},
+      {.title = "critical within the slots",
+       .groups = {group("critical", "a", "critical", 4), group("default", "a", "default", 20),
+                  group("sheddable", "a", "sheddable", 200)},
+       .arrivals = {}}};
+  s.judge = [](const std::vector<PartResult>& parts) {
+    return std::vector<Promise>{
+        {fmt::format("decision log, {} requests: {}", parts[0].sluice.sent(),
+                     parts[0].log_check == 0 ? "no inversion" : parts[0].log_check_text),
+         parts[0].log_check == 0},
+        at_most("critical, p99 to first byte", parts[1].sluice.group("critical").first_byte_ms.p99,
+                kFirstByteP99Ms, "ms"),
+        all_answered(parts)};
+  };
+  return s;
+}
+
+Scenario head_of_line_scenario() {
+  Scenario s;
+  s.name = "head-of-line";
+  s.title = "two models on servers of their own, one pool: busy is flooded, calm is not";
+  s.server_models = {"busy", "busy", "calm", "calm"};
+  s.bands = {{"default", 0}};
+  s.duration_s = 10;
+  Group busy = group("busy", "a", "", 200), calm = group("calm", "a", "", 4);
+  busy.model = "busy";
+  calm.model = "calm";
+  s.parts = {{.title = "", .groups = {calm, busy}, .arrivals = {}}};
+  s.judge = [](const std::vector<PartResult>& parts) {
+    const Summary& wait = parts[0].sluice.group("calm").queue_ms;
+    return std::vector<Promise>{
+        {fmt::format("calm, longest wait in the queue (x-sluice-queue-ms): {:.0f} ms over {} "
+                     "requests, 0 promised",
+                     wait.max, wait.count),
+         wait.count != 0 && wait.max < 1},
+        all_answered(parts)};
+  };
+  return s;
+}
+
+}  // namespace
+
+std::optional<Scenario> scenario_named(std::string_view name) {
+  if (name == "main") return main_scenario();
+  if (name == "contention") return contention_scenario();
+  if (name == "criticality") return criticality_scenario();
+  if (name == "head-of-line") return head_of_line_scenario();
+  return std::nullopt;
+}
+
+Scenario trace_scenario(std::vector<Arrival> arrivals, double duration_s) {
+  Scenario s;
+  s.name = "trace";
+  s.title = "a real trace, scaled to the servers";
+  s.server_models.assign(4, kModel);
+  s.bands = {{"default", 0}};
+  s.warmup_s = 0;
+  s.duration_s = duration_s;
+  s.parts = {
+      {.title = "", .groups = {group("trace", "trace", "", 0)}, .arrivals = std::move(arrivals)}};
+  s.judge = [](const std::vector<PartResult>& parts) {
+    const LoadReport& sluice = parts[0].sluice;
+    const LoadReport& direct = *parts[0].direct;
+    return std::vector<Promise>{no_worse("p99 to first byte", sluice.groups[0].first_byte_ms.p99,
+                                         direct.groups[0].first_byte_ms.p99, "ms"),
+                                no_worse("last answer after", sluice.seconds, direct.seconds, "s"),
+                                all_answered(parts)};
+  };
+  return s;
+}
+
+namespace {
+
+LoadReport median_report(const std::vector<const LoadReport*>& runs) {
+  LoadReport out = *runs.front();
+  auto median_of = [&](auto get) {
+    std::vector<double> values;
+    for (const LoadReport* run : runs) values.push_back(get(*run));
+    return median(std::move(values));
+  };
+  out.per_second = median_of([](const LoadReport& r) { return r.per_second; });
+  out.tokens_per_second = median_of([](const LoadReport& r) { return r.tokens_per_second; });
+  out.seconds = median_of([](const LoadReport& r) { return r.seconds; });
+  for (size_t g = 0; g < out.groups.size(); ++g) {
+    GroupReport& group = out.groups[g];
+    auto summary_of = [&](auto member) {
+      std::vector<Summary> values;
+      for (const LoadReport* run : runs) values.push_back(run->groups[g].*member);
+      return median(values);
+    };
+    group.per_second = median_of([g](const LoadReport& r) { return r.groups[g].per_second; });
+    group.tokens_per_second =
+        median_of([g](const LoadReport& r) { return r.groups[g].tokens_per_second; });
+    group.first_byte_ms = summary_of(&GroupReport::first_byte_ms);
+    group.total_ms = summary_of(&GroupReport::total_ms);
+    group.queue_ms = summary_of(&GroupReport::queue_ms);
+    for (size_t i = 1; i < runs.size(); ++i) {
+      const GroupReport& other = runs[i]->groups[g];
+      group.sent += other.sent;
+      group.answered += other.answered;
+      group.inexact += other.inexact;
+      for (const auto& [status, count] : other.statuses) group.statuses[status] += count;
+    }
+  }
+  for (const LoadReport* run : runs) {
+    out.interrupted |= run->interrupted;
+    if (out.first_error.empty()) out.first_error = run->first_error;
+  }
+  return out;
+}
+
+}  // namespace
+
+PartResult median(const std::vector<PartResult>& runs) {
+  PartResult out = runs.front();
+  std::vector<const LoadReport*> sluice, direct;
+  for (const PartResult& run : runs) {
+    sluice.push_back(&run.sluice);
+    if (run.direct) direct.push_back(&*run.direct);
+    if (run.log_check.value_or(0) != 0) {
+      out.log_check = run.log_check;
+      out.log_check_text = run.log_check_text;
+    }
+  }
+  out.sluice = median_report(sluice);
+  if (!direct.empty()) out.direct = median_report(direct);
+  return out;
+}
+
+}  // namespace sluice::demo

@@ -1,0 +1,60 @@
+// What the demo plays: servers, bands, loads, and the promises that the figures are held to.
+//
+// A scenario has parts; each part is one load, sent through Sluice and, where there is something to
+// compare, the same straight to the servers. Its judge sees the medians of all runs, part by part.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/demo/load.h"
+#include "host/demo/pipeline_file.h"
+
+namespace sluice::demo {
+
+inline constexpr uint32_t kSlots = 8;  // of each server
+inline constexpr double kFirstTokenMs = 50;
+inline constexpr double kInterTokenMs = 10;
+
+struct Part {
+  std::string title;
+  std::vector<Group> groups;
+  std::vector<Arrival> arrivals;
+  bool direct = true;         // also straight to the servers
+  bool decision_log = false;  // written, and checked by `sluice log check`
+};
+
+struct PartResult {
+  LoadReport sluice;
+  std::optional<LoadReport> direct;
+  std::optional<int> log_check;  // its exit code: 0 = no violation
+  std::string log_check_text;    // what it said
+};
+
+struct Promise {
+  std::string text;  // what was promised and what came
+  bool kept = false;
+};
+
+struct Scenario {
+  std::string name, title;
+  std::vector<std::string> server_models;  // a server each
+  std::vector<BandSpec> bands;
+  std::vector<Part> parts;
+  double warmup_s = 2, duration_s = 20;
+  uint32_t runs = 1;
+  std::function<std::vector<Promise>(const std::vector<PartResult>&)> judge;
+};
+
+// "main", "contention", "criticality" or "head-of-line"; nullopt for any other.
+std::optional<Scenario> scenario_named(std::string_view name);
+// ARRIVALS of one tenant in open loop.
+Scenario trace_scenario(std::vector<Arrival> arrivals, double duration_s);
+
+// The medians of each figure over RUNS (not empty, all of one part); counts are added up.
+PartResult median(const std::vector<PartResult>& runs);
+
+}  // namespace sluice::demo

@@ -1,0 +1,169 @@
+#include "host/demo/stage.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+#include "host/demo/http_client.h"
+
+namespace sluice::demo {
+namespace {
+
+using std::chrono::milliseconds, std::chrono::seconds;
+
+constexpr seconds kStartPatience{15};
+constexpr seconds kCheckPatience{120};
+constexpr milliseconds kPoll{20};
+
+std::chrono::nanoseconds ns(double s) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(s));
+}
+
+// The status of GET PATH; 0 if there is no answer at once.
+unsigned get_status(uint16_t port, const std::string& path) {
+  asio::io_context io(1);
+  Upstream upstream(io, {asio::ip::address_v4::loopback(), port});
+  const std::string text = "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+  unsigned status = 0;
+  asio::co_spawn(
+      io, [&]() -> asio::awaitable<void> { status = (co_await upstream.exchange(text)).status; },
+      asio::detached);
+  io.run_for(seconds(1));
+  return status;
+}
+
+}  // namespace
+
+Result<std::vector<PartResult>> Stage::play(uint32_t run) {
+  if (servers_.empty()) {
+    if (auto started = start_servers(); !started) return Error{started.error()};
+  }
+  std::vector<PartResult> results;
+  for (size_t p = 0; p < scenario_.parts.size() && !interrupted_; ++p) {
+    const Part& part = scenario_.parts[p];
+    if (scenario_.runs > 1) display_.line(fmt::format("run {} of {}", run + 1, scenario_.runs));
+    if (!part.title.empty()) display_.line(part.title);
+    auto result = play_part(part, fmt::format("run{}-part{}", run + 1, p + 1));
+    if (!result) return Error{result.error()};
+    results.push_back(std::move(*result));
+  }
+  return results;
+}
+
+Result<void> Stage::start_servers() {
+  const auto& models = scenario_.server_models;
+  for (size_t i = 0; i < models.size(); ++i) {
+    auto child =
+        Child::start({"sim-server", "--port", "0", "--model", models[i], "--name",
+                      fmt::format("server-{}", i + 1), "--max-num-seqs", std::to_string(kSlots),
+                      "--time-to-first-token", fmt::format("{}ms", kFirstTokenMs),
+                      "--inter-token-latency", fmt::format("{}ms", kInterTokenMs)},
+                     directory_ / fmt::format("server-{}.log", i + 1), true);
+    if (!child) return Error{child.error()};
+    servers_.push_back(std::move(*child));
+  }
+  for (Child& server : servers_) {
+    const auto port = server.wait_for_port(kStartPatience);
+    if (!port) return Error{port.error()};
+    server_ports_.push_back(port.value());
+  }
+  return {};
+}
+
+Result<Stage::Host> Stage::start_host(const std::string& name, bool decision_log) {
+  PipelineSpec spec;
+  spec.http_port = free_port();
+  do {
+    spec.admin_port = free_port();
+  } while (spec.admin_port == spec.http_port && spec.admin_port != 0);
+  if (spec.http_port == 0 || spec.admin_port == 0) return Error{"no port is free"};
+  for (size_t i = 0; i < server_ports_.size(); ++i) {
+    spec.servers.push_back({server_ports_[i], scenario_.server_models[i]});
+  }
+  spec.slots = kSlots;
+  spec.bands = scenario_.bands;
+  std::filesystem::path decisions;
+  if (decision_log) decisions = directory_ / (name + ".decisions");
+  spec.decisions = decisions.string();
+  const auto file = directory_ / (name + ".toml");
+  std::ofstream out(file);
+  out << pipeline_text(spec);
+  out.close();
+  if (!out) return Error{"cannot write " + file.string()};
+
+  auto child = Child::start({"serve", "-c", file.string()}, directory_ / (name + ".log"));
+  if (!child) return Error{child.error()};
+  const auto deadline = Clock::now() + kStartPatience;
+  while (get_status(spec.admin_port, "/readyz") != 200) {
+    const bool ended = child->exit_code().has_value();
+    if (ended || Clock::now() > deadline) {
+      return Error{fmt::format("the host {}\n{}", ended ? "ended at once" : "does not become ready",
+                               tail(child->log()))};
+    }
+    std::this_thread::sleep_for(kPoll);
+  }
+  return Host{std::move(*child), spec.http_port, decisions};
+}
+
+Result<PartResult> Stage::play_part(const Part& part, const std::string& name) {
+  PartResult result;
+  auto host = start_host(name, part.decision_log);
+  if (!host) return Error{host.error()};
+  Target proxy;
+  proxy.port = host->http_port;
+  result.sluice = load(part, {proxy}, "through Sluice");
+  if (const auto code = host->child.exit_code()) {
+    return Error{fmt::format("the host ended during the load, exit code {}\n{}", *code,
+                             tail(host->child.log()))};
+  }
+  if (const int code = host->child.stop(); code != 0) {
+    return Error{
+        fmt::format("the host stopped with exit code {}\n{}", code, tail(host->child.log()))};
+  }
+  if (part.decision_log && !interrupted_) {
+    if (auto checked = check_log(*host, name, result); !checked) return Error{checked.error()};
+  }
+  if (part.direct && !interrupted_) {
+    std::vector<Target> targets;
+    for (size_t i = 0; i < server_ports_.size(); ++i) {
+      Target target;
+      target.port = server_ports_[i];
+      target.model = scenario_.server_models[i];
+      targets.push_back(std::move(target));
+    }
+    result.direct = load(part, std::move(targets), "straight to the servers");
+  }
+  return result;
+}
+
+LoadReport Stage::load(const Part& part, std::vector<Target> targets, const std::string& what) {
+  LoadPlan plan;
+  plan.groups = part.groups;
+  plan.arrivals = part.arrivals;
+  plan.targets = std::move(targets);
+  plan.warmup = ns(scenario_.warmup_s);
+  plan.duration = ns(scenario_.duration_s);
+  plan.drain = seconds(60);
+  plan.seed = seed_;
+  LoadReport report =
+      run_load(plan, [&](const LoadProgress& progress) { display_.progress(what, progress); });
+  display_.clear();
+  interrupted_ = interrupted_ || report.interrupted;
+  return report;
+}
+
+Result<void> Stage::check_log(const Host& host, const std::string& name, PartResult& result) {
+  const auto log = directory_ / (name + ".check");
+  auto check = Child::start({"log", "check", host.decisions.string()}, log);
+  if (!check) return Error{check.error()};
+  result.log_check = check->wait(kCheckPatience);
+  if (!result.log_check) return Error{"checking the decision log takes too long"};
+  std::ifstream in(log);
+  result.log_check_text.assign(std::istreambuf_iterator<char>(in), {});
+  display_.line("sluice log check:\n" + tail(log, 20));
+  return {};
+}
+
+}  // namespace sluice::demo
