@@ -36,9 +36,10 @@ std::string_view bounded(const char* source) {
                            : std::string_view(source, strnlen(source, 2 * kColumnNameMax));
 }
 
-}  // namespace
+// The create that this thread is in.
+thread_local HostServices::CreateScope* creating = nullptr;
 
-thread_local HostServices::CreateScope* HostServices::creating_ = nullptr;
+}  // namespace
 
 HostServices::HostServices(std::string package, ColumnRegistry& columns)
     : package_(std::move(package)),
@@ -47,9 +48,9 @@ HostServices::HostServices(std::string package, ColumnRegistry& columns)
             &declare_float,         &retain_idle_flows, &extension} {}
 
 HostServices::CreateScope::CreateScope(HostServices& services) : services_(services) {
-  creating_ = this;
+  creating = this;
 }
-HostServices::CreateScope::~CreateScope() { creating_ = nullptr; }
+HostServices::CreateScope::~CreateScope() { creating = nullptr; }
 
 // At the turn of a second two threads may both begin it, which lets a few lines more through:
 // harmless.
@@ -74,7 +75,7 @@ void HostServices::log(void* ctx, int32_t level, const char* text, size_t n) {
 
 HostServices::CreateScope* HostServices::in_create(void* ctx, const char* function) {
   auto& self = *static_cast<HostServices*>(ctx);
-  if (creating_ != nullptr && &creating_->services_ == &self) return creating_;
+  if (creating != nullptr && &creating->services_ == &self) return creating;
   if (self.may_log())
     spdlog::warn("[{}] called {} outside create; it was ignored", self.package_, function);
   return nullptr;

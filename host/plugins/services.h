@@ -50,8 +50,6 @@ class HostServices {
 
   bool may_log();
 
-  static thread_local CreateScope* creating_;
-
   std::string package_;
   ColumnRegistry& columns_;
   sluice_host_v1 host_;
