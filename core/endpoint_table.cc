@@ -33,7 +33,8 @@ void EndpointTable::set(uint32_t slot, uint32_t limit, bool up) {
     r.paused_until = r.pause = 0;
     r.dispatches = 0;
   }
-  if (r.up != up) up ? ++up_count_ : --up_count_;
+  const bool flips = r.up != up;
+  if (flips) up ? ++up_count_ : --up_count_;
   r.exists = true;
   r.ghost = false;
   r.limit = limit;
@@ -41,6 +42,7 @@ void EndpointTable::set(uint32_t slot, uint32_t limit, bool up) {
   rows_stale_ = true;
   endpoint_changed_(slot);
   refresh_room(slot);
+  if (flips) refresh_derived();
 }
 
 void EndpointTable::remove(uint32_t slot) {
@@ -53,6 +55,7 @@ void EndpointTable::remove(uint32_t slot) {
   rows_stale_ = true;
   endpoint_changed_(slot);
   refresh_room(slot);
+  refresh_derived();
 }
 
 void EndpointTable::report(uint32_t slot, const EndpointReport& report) {
@@ -158,19 +161,28 @@ void EndpointTable::define(ClassId id, const std::vector<uint32_t>& members) {
   for (uint32_t slot : members)
     if (slot < kEndpointsMax) set.insert(slot);
   set_members(cls, set);
-  for (uint32_t child = 0; child < classes_.size(); ++child) {
-    if (!classes_[child].in_use || classes_[child].parent != cls) continue;
-    EndpointSet rest = set;
-    for (uint32_t slot : classes_[child].excluded) rest.erase(slot);
-    set_members(child, rest.empty() ? set : rest);
-  }
+  refresh_derived();
+}
+
+// What is left of ALL without EXCLUDED; ALL itself if nothing of the rest is up.
+EndpointSet EndpointTable::rest_of(const EndpointSet& all,
+                                   const std::vector<uint32_t>& excluded) const {
+  EndpointSet rest = all;
+  for (uint32_t slot : excluded) rest.erase(slot);
+  bool any = false;
+  rest.for_each([&](uint32_t slot) { any |= slot < rows_.size() && rows_[slot].up; });
+  return any ? rest : all;
+}
+
+void EndpointTable::refresh_derived() {
+  for (const auto& [key, cls] : derived_)
+    set_members(cls, rest_of(classes_[key.first].members, key.second));
 }
 
 uint32_t EndpointTable::derive(uint32_t parent, std::vector<uint32_t> excluded) {
   std::ranges::sort(excluded);
-  EndpointSet rest = classes_[parent].members;
-  for (uint32_t slot : excluded) rest.erase(slot);
-  if (rest.empty() || rest == classes_[parent].members) return parent;
+  const EndpointSet rest = rest_of(classes_[parent].members, excluded);
+  if (rest == classes_[parent].members) return parent;
   const auto key = std::make_pair(parent, excluded);
   if (auto it = derived_.find(key); it != derived_.end()) return it->second;
   uint32_t cls = static_cast<uint32_t>(classes_.size());

@@ -60,14 +60,14 @@ class EndpointTable {
   // Classes by the engine's own index.
   uint32_t class_of(ClassId id);  // makes an empty one if the driver has not defined it
   void define(ClassId id, const std::vector<uint32_t>& members);
-  // PARENT without EXCLUDED; PARENT itself if nothing would be left. The caller then holds it by
-  // hold().
+  // PARENT without EXCLUDED; as large as PARENT while nothing else of it is up. The caller then
+  // holds it by hold().
   uint32_t derive(uint32_t parent, std::vector<uint32_t> excluded);
   void hold(uint32_t cls) { ++classes_[cls].requests; }
   void drop(uint32_t cls);
   EligibilityClass& at(uint32_t cls) { return classes_[cls]; }
   const std::vector<EligibilityClass>& classes() const { return classes_; }
-  // The classes whose members were changed by define(), derived ones included; then forgotten.
+  // The classes whose members have changed, derived ones included; then forgotten.
   std::vector<uint32_t> take_changed();
 
   // What scoring policies see: a row for each endpoint that is up. NOW ages the metrics.
@@ -90,6 +90,8 @@ class EndpointTable {
   Row& row(uint32_t slot);
   void refresh_room(uint32_t slot);
   void set_members(uint32_t cls, const EndpointSet& members);
+  EndpointSet rest_of(const EndpointSet& all, const std::vector<uint32_t>& excluded) const;
+  void refresh_derived();  // O(derived classes): those of requests that broke and are not over
   void rebuild_rows();
 
   RoomChanged room_changed_;

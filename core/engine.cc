@@ -193,6 +193,7 @@ void Engine::set_endpoint(TimeNs now, uint32_t slot, uint32_t limit, bool up) {
   Impl& e = *impl_;
   e.enter(now);
   e.endpoints.set(slot, limit, up);
+  e.log_classes();
   e.pool_may_have_flipped();
   e.leave();
 }
@@ -202,6 +203,7 @@ void Engine::remove_endpoint(TimeNs now, uint32_t slot) {
   Impl& e = *impl_;
   e.enter(now);
   e.endpoints.remove(slot);
+  e.log_classes();
   e.prefixes.forget(slot);
   e.pool_may_have_flipped();
   e.leave();

@@ -113,12 +113,14 @@ std::vector<config::Endpoint> Pool::wanted() const {
 void Pool::apply() {
   const TimeNs now = Scheduler::now();
   std::vector<config::Endpoint> endpoints = wanted();
-  for (uint32_t slot = 0; slot < members_.size(); slot++) {
-    if (members_[slot]->removed) continue;
-    const bool stays = std::any_of(endpoints.begin(), endpoints.end(), [&](const auto& endpoint) {
-      return members_[slot]->is(endpoint);
-    });
-    if (!stays) remove(slot);
+  std::vector<Member*> gone;
+  for (const std::unique_ptr<Member>& member : members_) {
+    if (member->removed) continue;
+    const bool stays = std::any_of(endpoints.begin(), endpoints.end(),
+                                   [&](const auto& endpoint) { return member->is(endpoint); });
+    if (stays) continue;
+    retire(*member, now);
+    gone.push_back(member.get());
   }
 
   std::vector<Member*> fresh;
@@ -154,6 +156,8 @@ void Pool::apply() {
   publish_directory();
   update_classes();
   for (Member* member : fresh) announce(*member);
+  // Last, so that the engine does not see an empty pool when all are replaced at once.
+  for (Member* member : gone) engine_.remove_endpoint(member->slot);
   check_settled();
   if (endpoints_left_out_ != 0) {
     spdlog::error(
@@ -185,13 +189,11 @@ std::optional<uint32_t> Pool::free_slot(TimeNs now) {
   return static_cast<uint32_t>(members_.size());
 }
 
-void Pool::remove(uint32_t slot) {
-  Member& member = *members_[slot];
+void Pool::retire(Member& member, TimeNs now) {
   member.removed = true;
-  member.removed_at = Scheduler::now();
+  member.removed_at = now;
   if (member.scraper) member.scraper->stop();
   member.scraper = nullptr;
-  engine_.remove_endpoint(slot);
   spdlog::info("endpoint {} ({}) is gone", member.address->name, member.address->authority);
 }
 

@@ -115,7 +115,7 @@ class Pool final : public Backends, private ScrapeObserver {
   void apply();
   bool keep(Member& member, const config::Endpoint& endpoint);
   std::optional<uint32_t> free_slot(TimeNs now);
-  void remove(uint32_t slot);
+  void retire(Member& member, TimeNs now);
   void announce(Member& member);
   void send_report(Member& member);
   void restart_scraper(Member& member);

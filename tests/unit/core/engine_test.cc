@@ -174,6 +174,47 @@ TEST(Engine, ABrokenEndpointIsKeptFromTheRequestThatItBroke) {
   EXPECT_EQ(d.engine->stats().total.requeues, 2u);
 }
 
+TEST(Engine, ABrokenEndpointIsTriedAgainWhileEveryOtherOneIsDown) {
+  EngineDriver d(three_bands());
+  for (uint32_t slot : {0u, 1u}) d.add_endpoint(slot, 1);
+  const auto set_up = [&](uint32_t slot, bool up) {
+    d.engine->set_endpoint(d.now, slot, 1, up);
+    d.settle();
+  };
+  const auto broken = [&](RequestId id) {
+    EXPECT_TRUE(d.engine->requeue(d.now, id, Engine::Requeue::kBroken));
+    d.settle();
+  };
+  // The other one is down already.
+  const RequestId a = d.submit({});
+  const uint32_t breaks = d.where[a.seq], other = 1 - breaks;
+  set_up(other, false);
+  broken(a);
+  EXPECT_EQ(d.dispatched, (std::vector<uint64_t>{a.seq, a.seq}));
+  EXPECT_EQ(d.where[a.seq], breaks);
+  d.complete(a);
+
+  // It goes down, or away, while the request waits for it.
+  for (const bool removed : {false, true}) {
+    set_up(other, true);
+    const RequestId b = d.submit({}), c = d.submit({});
+    const RequestId& ours = d.where[b.seq] == breaks ? b : c;
+    const RequestId& theirs = d.where[b.seq] == breaks ? c : b;
+    broken(ours);
+    EXPECT_EQ(d.engine->stats().total.parked, 1u) << "waits for the other one";
+    if (removed) {
+      d.engine->remove_endpoint(d.now, other);
+      d.settle();
+    } else {
+      set_up(other, false);
+    }
+    EXPECT_EQ(d.engine->stats().total.parked, 0u);
+    EXPECT_EQ(d.where[ours.seq], breaks);
+    d.complete(ours);
+    d.complete(theirs);
+  }
+}
+
 TEST(Engine, ARequeuedRequestIsTheHeadOfItsFlowAndKeepsItsDeadline) {
   Pipeline p = three_bands();
   p.bands[0].ttl_ns = 100 * kMs;

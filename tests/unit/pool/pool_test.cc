@@ -264,6 +264,15 @@ TEST_F(PoolTest, ARemovedEndpointStaysResolvableAndItsSlotRests) {
   EXPECT_EQ(pool.status().endpoints.size(), 3u);
 }
 
+TEST_F(PoolTest, ReplacingAllEndpointsNeverLeavesTheEngineWithoutAny) {
+  list({endpoint("a", a.port())});
+  size_t fewest = 99;
+  engine.on_set = [&](uint32_t) { fewest = std::min(fewest, engine.endpoints.size()); };
+  list({endpoint("b", b.port())});
+  EXPECT_EQ(fewest, 2u) << "the new one came before the old one went";
+  EXPECT_EQ(engine.endpoints.size(), 1u);
+}
+
 TEST_F(PoolTest, AnotherAddressIsAnotherEndpoint) {
   list({endpoint("a", a.port())});
   list({endpoint("a", b.port())});
