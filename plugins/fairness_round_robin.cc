@@ -22,7 +22,7 @@ struct RoundRobin {
   };
 
   void observe(State& state, const sluice::Flows&, const sluice::Event& event) const {
-    state.next = event.slot + 1;
+    if (event.type == SLUICE_EV_DISPATCHED) state.next = event.slot + 1;
   }
 
   uint32_t pick(const State& state, const sluice::Flows& flows) const {

@@ -11,11 +11,13 @@
 #include "host/cli/sim_server_command.h"
 #include "host/cli/version_command.h"
 #include "host/plugins/probe.h"
+#include "host/serve/logging.h"
 
 int main(int argc, char** argv) {
   // Plugin files are described by a child process of this program.
   if (sluice::plugins::is_probe(argc, argv)) return sluice::plugins::probe_main(argc, argv);
 
+  sluice::log_to_standard_error();
   CLI::App app("Decides which LLM inference request runs next, and where.", "sluice");
   app.require_subcommand(1);
   int exit_code = sluice::kExitOk;

@@ -39,6 +39,14 @@ void take_head(IncomingRequest& request) {
     request.headers.push_back({view(field.name_string()), view(field.value())});
 }
 
+// Capacity for MORE bytes and what a parser may read past the end. Doubles, but never beyond a body
+// of TOTAL bytes.
+void make_room(std::string& body, size_t more, uint64_t total) {
+  const size_t needed = body.size() + more;
+  if (body.capacity() >= needed + kBodyPadding) return;
+  body.reserve(std::min<uint64_t>(std::max(needed, body.capacity() * 2), total) + kBodyPadding);
+}
+
 }  // namespace
 
 Task<ReadResult> read_head(Client& client, Watchdog& watchdog, const config::HttpListener& limits,
@@ -118,8 +126,9 @@ Task<ReadResult> read_body(Client& client, Watchdog& watchdog, const config::Htt
     }
     // Room for what is left, a step at a time: a large Content-Length alone takes no memory.
     const size_t size = request.body.size();
-    const size_t left =
-        std::min<uint64_t>(parser.content_length_remaining().value_or(kReadStep), kBodyStep);
+    const uint64_t rest = parser.content_length_remaining().value_or(kReadStep);
+    const size_t left = std::min<uint64_t>(rest, kBodyStep);
+    make_room(request.body, left, parser.content_length_remaining() ? size + rest : UINT64_MAX);
     request.body.resize(size + left);
     auto& place = parser.get().body();
     place.data = request.body.data() + size;
@@ -134,7 +143,7 @@ Task<ReadResult> read_body(Client& client, Watchdog& watchdog, const config::Htt
       co_return ReadResult::kRefused;
     }
     // Beast wants a chunk's header line, or all trailers, in one piece.
-    if (used == 0 && client.buffer().size() > kUpstreamHeaderMax) {
+    if (used == 0 && client.buffer().size() > kChunkHeaderMax) {
       refusal = too_large(431, "a chunk's header is too large");
       co_return ReadResult::kRefused;
     }

@@ -1,7 +1,6 @@
 #include "host/serve/host.h"
 
 #include <fmt/format.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <xxhash.h>
 
@@ -144,7 +143,6 @@ int Host::start() {
   if (!preparation.prepared) return preparation.exit_code;
   Prepared& p = *preparation.prepared;
   config_ = std::move(p.config);
-  spdlog::set_default_logger(spdlog::stderr_color_mt("sluice"));
   set_up_logging(config_);
 
   auto engine = Engine::create(std::move(p.pipeline), seed_, Scheduler::now());

@@ -1,6 +1,7 @@
 #include "host/serve/logging.h"
 
 #include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include "host/request/text.h"
@@ -23,6 +24,11 @@ class JsonMessage : public spdlog::custom_flag_formatter {
 };
 
 }  // namespace
+
+void log_to_standard_error() {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("sluice"));
+  spdlog::set_level(spdlog::level::warn);
+}
 
 void set_up_logging(const config::Config& config) {
   spdlog::set_level(spdlog::level::from_str(config.log_level));

@@ -4,8 +4,9 @@
 // A request takes a slot and its tokens' room (prompt and output) in order of arrival, nobody
 // overtakes. Token k of it is due at start + TTFT + (k - 1) * ITL, counted from the moment it took
 // the slot, so that a late call to advance() delays a token but never the ones after it. The last
-// token frees the slot. Threads: one. Time is an argument and must not go back. Complexity: O(log
-// n) a token, submit and cancel.
+// token frees the slot.
+// Threads: one. Time is an argument and must not go back. Complexity: O(log n) a token, submit and
+// cancel.
 #pragma once
 
 #include <cstdint>

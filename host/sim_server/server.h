@@ -3,9 +3,9 @@
 //
 // What it serves: /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/models,
 // /health, /metrics and /admin/config (settings.h). Model requests go through a Batch (batch.h); a
-// client that leaves frees its slot. Threads: one, that of the io_context; several servers may
-// share it. SimServerThread brings its own, and may be used from any thread. Cost: a token takes
-// about 10 us of CPU.
+// client that leaves frees its slot.
+// Threads: one, that of the io_context; several servers may share it. SimServerThread brings its
+// own, and may be used from any thread.
 #pragma once
 
 #include <functional>
