@@ -49,6 +49,7 @@ Connection::Connection(std::shared_ptr<Core> core, tcp::socket socket)
   core_->add(*this);
   ErrorCode ignored;
   socket_.set_option(tcp::no_delay(true), ignored);
+  socket_.non_blocking(true, ignored);
 }
 
 Connection::~Connection() {
@@ -268,13 +269,21 @@ void Connection::send(std::string_view data) {
   if (writing_.empty()) write();
 }
 
+// Most writes fit into the socket's buffer; they are done here, without a turn of the event loop.
 void Connection::write() {
   writing_.swap(pending_);
-  asio::async_write(socket_, asio::buffer(writing_),
+  ErrorCode now;
+  const size_t sent = socket_.write_some(asio::buffer(writing_), now);
+  if (now && now != asio::error::would_block) return drop();
+  if (sent == writing_.size()) {
+    writing_.clear();
+    return;
+  }
+  asio::async_write(socket_, asio::buffer(writing_) + sent,
                     [self = shared_from_this()](ErrorCode error, size_t) {
                       self->writing_.clear();
                       if (error) return self->drop();
-                      if (!self->pending_.empty()) return self->write();
+                      if (!self->pending_.empty()) self->write();
                       self->settle();
                     });
 }
