@@ -304,13 +304,13 @@ class Sluice(Process):
         assert "Sanitizer" not in words and "runtime error:" not in words, words
 
     def end_now(self):
-        """Two signals that come close together count as one, so it is told until it has ended."""
-
-        def ended():
+        """One signal is enough where nothing is left to do; another one ends what is."""
+        self.signal(signal.SIGTERM)
+        try:
+            self.wait(within=1)
+        except subprocess.TimeoutExpired:
             self.signal(signal.SIGTERM)
-            return self.process.poll() is not None
-
-        wait_until(ended, "the host has ended")
+            self.wait()
 
     def expect_end(self, code, within=WITHIN):
         """The host ends by itself, with this exit code. Returns its words."""

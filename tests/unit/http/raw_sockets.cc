@@ -174,10 +174,14 @@ bool RawSocket::ended(std::string* rest) {
 }
 
 void RawSocket::close() {
+  const std::lock_guard lock(closing_);
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 void RawSocket::finish_sending() { ::shutdown(fd_, SHUT_WR); }
-void RawSocket::interrupt() { ::shutdown(fd_, SHUT_RDWR); }
+void RawSocket::interrupt() {
+  const std::lock_guard lock(closing_);
+  if (fd_ >= 0) ::shutdown(fd_, SHUT_RDWR);
+}
 void RawSocket::reset() {
   const linger hard{1, 0};
   ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));

@@ -53,11 +53,12 @@ class RawSocket {
 
   void close();
   void finish_sending();
-  void reset();  // closes with a TCP reset
-  void interrupt();
+  void reset();      // closes with a TCP reset
+  void interrupt();  // from any thread: whoever reads or writes sees the end
   const std::string& unread() const { return buffer_; }
 
  private:
+  std::mutex closing_;  // interrupt() may come from another thread
   int fd_;
   std::string buffer_;
 };
