@@ -17,7 +17,7 @@ RawMessage refused(ProxyTest&, RawSocket& client, const std::string& bytes) {
 
 TEST_F(ProxyTest, SmugglingIsRefusedAndTheConnectionClosed) {
   add_server(serve_forever);
-  start();
+  const Running running = start();
   for (const std::string head :
        {"Host: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n",
         "Host: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n",
@@ -40,7 +40,7 @@ TEST_F(ProxyTest, SmugglingIsRefusedAndTheConnectionClosed) {
 
 TEST_F(ProxyTest, BadChunksAreRefused) {
   add_server(serve_forever);
-  start();
+  const Running running = start();
   for (const char* chunks :
        {"x\r\n", "5\r\nabcdeXX", "-1\r\n", "FFFFFFFFFFFFFFFFFF\r\n", "5\nabcde\r\n"}) {
     const auto client = connect();
@@ -58,7 +58,7 @@ TEST_F(ProxyTest, LimitsOfHeadAndBody) {
   settings.listener.max_header = 1000;
   settings.listener.max_body = 1000;
   add_server(serve_forever);
-  start();
+  const Running running = start();
   auto client = connect();
   RawMessage got = refused(
       *this, *client, "GET / HTTP/1.1\r\nHost: x\r\nX: " + std::string(2000, 'a') + "\r\n\r\n");
@@ -93,7 +93,7 @@ TEST_F(ProxyTest, SlowHeadsAndBodiesRunOut) {
   settings.listener.header_timeout_ns = 50'000'000;
   settings.listener.body_timeout_ns = 50'000'000;
   add_server(serve_forever);
-  start();
+  const Running running = start();
   auto client = connect();
   EXPECT_EQ(refused(*this, *client, "GET / HTT").status(), 408);
   client = connect();
@@ -109,7 +109,7 @@ TEST_F(ProxyTest, SlowHeadsAndBodiesRunOut) {
 
 TEST_F(ProxyTest, BadBodiesAreRefusedAndTheConnectionStays) {
   add_server(serve_forever);
-  start();
+  const Running running = start();
   const auto client = connect();
   for (const char* body : {"", "{", "[]", R"({"prompt":"x"})", R"({"model":"a","model":"b"})",
                            R"({"model":7})", "\xff"}) {
@@ -126,7 +126,7 @@ TEST_F(ProxyTest, BadBodiesAreRefusedAndTheConnectionStays) {
 
 TEST_F(ProxyTest, UnknownPathsMethodsAndModels) {
   add_server(serve_forever);
-  start();
+  const Running running = start();
   EXPECT_EQ(ask(post(kBody, "", "/v1/audio")).status(), 404);
   EXPECT_EQ(ask("PUT /v1/completions HTTP/1.1\r\nHost: x\r\n\r\n").status(), 405);
   EXPECT_EQ(ask("GET /v1/models HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx").status(), 400);
@@ -141,7 +141,7 @@ TEST_F(ProxyTest, UnknownPathsMethodsAndModels) {
 
 TEST_F(ProxyTest, ErrorsInTheWordsOfLlmD) {
   settings.listener.error_format = config::ErrorFormat::kLlmD;
-  start();
+  const Running running = start();
   const RawMessage got = ask(post("{"));
   EXPECT_EQ(got.header("content-type"), "text/plain");
   EXPECT_TRUE(got.body.starts_with("inference error: BadRequest - ")) << got.body;
@@ -149,7 +149,7 @@ TEST_F(ProxyTest, ErrorsInTheWordsOfLlmD) {
 
 TEST_F(ProxyTest, ABodyThatNeverEndsIsLetGo) {
   add_server(serve_forever);
-  start();
+  const Running running = start();
   auto client = connect();
   client->send(
       "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{\"model\":");
@@ -160,7 +160,7 @@ TEST_F(ProxyTest, ABodyThatNeverEndsIsLetGo) {
 
 TEST_F(ProxyTest, OddRequestIdsAreReplaced) {
   add_server(serve_forever);
-  start();
+  const Running running = start();
   for (const std::string& id :
        {std::string(500, 'a'), std::string("a b"), std::string("\xC3\xA9"), std::string()}) {
     const std::string got = ask(post(kBody, "X-Request-Id: " + id + "\r\n")).header("x-request-id");
@@ -172,7 +172,7 @@ TEST_F(ProxyTest, OddRequestIdsAreReplaced) {
 TEST_F(ProxyTest, MutatedRequestsNeverBreakIt) {
   settings.listener.header_timeout_ns = settings.listener.body_timeout_ns = 200'000'000;
   add_server(serve_forever);
-  start();
+  const Running running = start();
   std::mt19937_64 random(21);
   const std::string seeds[] = {
       post(kBody) + post(kBody),

@@ -58,7 +58,12 @@ std::shared_ptr<const HttpSettings> ProxyTest::make_settings() {
   return std::make_shared<const HttpSettings>(settings);
 }
 
-void ProxyTest::start() {
+ProxyTest::Running ProxyTest::start() {
+  launch();
+  return Running(*this);
+}
+
+void ProxyTest::launch() {
   auto engine = Engine::create(pipeline, 1, Scheduler::now());
   ASSERT_TRUE(engine.ok()) << engine.error();
   scheduler = std::make_unique<Scheduler>(std::move(*engine), [this](TimeNs due) {

@@ -63,8 +63,19 @@ class ProxyTest : public testing::Test {
   // Adds an endpoint at which nobody listens.
   void add_dead_endpoint(uint32_t limit = 8);
   void add_endpoint(uint16_t port, uint32_t limit);
+  // Finishes when it goes. A test holds it below what its scripts use, so that no server's thread
+  // outlives that.
+  class [[nodiscard]] Running {
+   public:
+    explicit Running(ProxyTest& test) : test_(test) {}
+    Running(const Running&) = delete;
+    ~Running() { test_.finish(); }
+
+   private:
+    ProxyTest& test_;
+  };
   // Starts the proxy; change `config` and `settings` before.
-  void start();
+  Running start();
   // A Routing made of `config`, settings as they are.
   std::shared_ptr<const HttpSettings> make_settings();
 
@@ -73,9 +84,6 @@ class ProxyTest : public testing::Test {
   RawMessage ask(const std::string& bytes);
   static std::string post(const std::string& body, const std::string& headers = "",
                           const std::string& path = "/v1/chat/completions");
-
-  // Stops the proxy and the servers, and checks the books. What scripts use must still be there.
-  void finish();
 
   Stats stats() {
     return scheduler->with_engine([](Engine& engine, TimeNs) { return engine.stats(); });
@@ -96,6 +104,9 @@ class ProxyTest : public testing::Test {
   uint16_t port = 0;
 
  private:
+  void launch();
+  // Stops the proxy and the servers, and checks the books.
+  void finish();
   void keep_time();
 
   std::vector<std::unique_ptr<RawServer>> servers_;

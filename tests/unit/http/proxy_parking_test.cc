@@ -34,18 +34,16 @@ class ParkingTest : public ProxyTest {
   // One server with room for one request, which `holder` has.
   void fill() {
     add_server([this](RawSocket& socket) { gate.serve(socket); }, 1);
-    start();
+    running.reset(new Running(start()));
     holder = connect();
     holder->send(post(kBody));
     ASSERT_TRUE(eventually([&] { return gate.held == 1; }));
   }
-  ~ParkingTest() override {
-    gate.open();
-    finish();
-  }
+  ~ParkingTest() override { gate.open(); }
   uint64_t ended(Outcome outcome) { return stats().total.ended[static_cast<size_t>(outcome)]; }
 
   Gate gate;
+  std::unique_ptr<Running> running;
   std::unique_ptr<RawSocket> holder;
 };
 
@@ -107,7 +105,7 @@ TEST_F(ParkingTest, AClientThatLeavesInFlightIsHungUpOnUpstream) {
         closed.set_value(socket.ended());
       },
       1);
-  start();
+  const Running running = start();
   auto client = connect();
   client->send(post(kBody));
   ASSERT_TRUE(eventually([&] { return gate.held == 1; }));
@@ -129,7 +127,7 @@ TEST_F(ParkingTest, AClientThatLeavesAStreamEndsIt) {
     socket.send("e\r\ndata: {\"a\":1}\n\r\n1\r\n\n\r\n");
     closed.set_value(socket.ended());
   });
-  start();
+  const Running running = start();
   auto client = connect();
   client->send(post(R"({"model":"m","stream":true})"));
   EXPECT_TRUE(client->receive_until("{\"a\":1}"));
@@ -162,7 +160,7 @@ TEST_F(ParkingTest, ExpiresByItsOwnHeader) {
 
 TEST_F(ParkingTest, WithoutAnyEndpointIs503) {
   pipeline.bands[0].no_endpoint_ttl_ns = 30'000'000;
-  start();
+  const Running running = start();
   const RawMessage got = ask(post(kBody));
   EXPECT_EQ(got.status(), 503);
   EXPECT_EQ(got.header("x-llm-d-request-dropped-reason"), "rejected-no-endpoints");
@@ -206,7 +204,7 @@ TEST_F(ParkingTest, ARevokedStreamIsCut) {
     socket.send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {}\n\n");
     socket.ended();
   });
-  start();
+  const Running running = start();
   const auto client = connect();
   client->send(post(R"({"model":"m","stream":true})"));
   EXPECT_TRUE(client->receive_until("data: {}\n\n"));

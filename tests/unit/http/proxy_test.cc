@@ -12,7 +12,7 @@ TEST_F(ProxyTest, ForwardsAndAnswers) {
     seen = socket.read_message();
     socket.send(answer(kAnswer, "X-From: server\r\n"));
   });
-  start();
+  const Running running = start();
   const RawMessage got = ask(post(kBody, "X-Request-Id: abc\r\nAuthorization: Bearer t\r\n"));
   ASSERT_TRUE(got.complete);
   EXPECT_EQ(got.status(), 200);
@@ -42,7 +42,7 @@ TEST_F(ProxyTest, ForwardsAndAnswers) {
 TEST_F(ProxyTest, ConnectionsAreReusedOnBothSides) {
   RawServer& upstream = add_server(serve_forever);
   threads = 1;
-  start();
+  const Running running = start();
   const auto client = connect();
   for (int i = 0; i < 20; ++i) {
     ASSERT_TRUE(client->send(post(kBody)));
@@ -58,7 +58,7 @@ TEST_F(ProxyTest, PipelinedRequestsAreAnsweredInOrder) {
       socket.send(answer("{\"got\":" + m.body + "}"));
     }
   });
-  start();
+  const Running running = start();
   std::string all;
   for (int i = 0; i < 30; ++i) all += post(R"({"model":"m","x":)" + std::to_string(i) + "}");
   const auto client = connect();
@@ -77,7 +77,7 @@ TEST_F(ProxyTest, HopByHopHeadersStayOnTheirHop) {
                        "Connection: X-Local\r\nX-Local: 1\r\nKeep-Alive: "
                        "timeout=5\r\nX-Sluice-Endpoint: forged\r\nX-Kept: 1\r\n"));
   });
-  start();
+  const Running running = start();
   const RawMessage got = ask(post(
       kBody,
       "Connection: close, X-Mine\r\nX-Mine: 1\r\nTE: trailers\r\nProxy-Authorization: "
@@ -104,7 +104,7 @@ TEST_F(ProxyTest, ChunkedBodiesAndExpectContinue) {
     seen = socket.read_message();
     socket.send(answer("{}"));
   });
-  start();
+  const Running running = start();
   const auto client = connect();
   client->send(
       "POST /v1/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: "
@@ -130,7 +130,7 @@ TEST_F(ProxyTest, LargeBodiesPassBothWays) {
     seen = socket.read_message();
     socket.send(answer(reply));
   });
-  start();
+  const Running running = start();
   const std::string body = R"({"model":"m","messages":")" + std::string(5'000'000, 'z') + "\"}";
   const RawMessage got = ask(post(body));
   EXPECT_TRUE(seen.body == body);
@@ -149,7 +149,7 @@ TEST_F(ProxyTest, EveryEventIsForwardedAtOnce) {
     go_on.wait_for(kPatience);  // not before the client has seen the first event
     socket.send("1d\r\ndata: {\"choices\":[{\"i\":2}]}\n\n\r\n0\r\n\r\n");
   });
-  start();
+  const Running running = start();
   const auto client = connect();
   client->send(post(R"({"model":"m","stream":true})"));
   EXPECT_TRUE(client->receive_until("\"i\":1}]}\n\n"));
@@ -178,7 +178,7 @@ TEST_F(ProxyTest, StreamsAreAskedForTheirUsageUnasked) {
           chunk("data: [DONE]\n\n") + chunk(""));
     }
   });
-  start();
+  const Running running = start();
   const RawMessage got = ask(post(R"({"model":"m","stream":true})"));
   EXPECT_EQ(asked, R"({"stream_options":{"include_usage":true},"model":"m","stream":true})");
   EXPECT_EQ(got.body, "data: {\"choices\":[{\"i\":1}],\"usage\":null}\n\ndata: [DONE]\n\n");
@@ -203,7 +203,7 @@ TEST_F(ProxyTest, ModelsAreRenamedThereAndBack) {
         "35\r\n\r\n{\"id\":1,\"model\":\"org");
     socket.send("/real\",\"x\":[1]}");
   });
-  start();
+  const Running running = start();
   const RawMessage got = ask(post(R"({"n":1, "model" : "friendly","messages":[]})"));
   EXPECT_EQ(seen.body, R"({"n":1, "model" : "org/real","messages":[]})");
   EXPECT_TRUE(got.complete);
@@ -223,7 +223,7 @@ TEST_F(ProxyTest, Http10ClientsAreSpokenToInKind) {
       socket.send("0\r\n\r\n");
     }
   });
-  start();
+  const Running running = start();
   const std::string body = R"({"model":"m"})";
   const RawMessage got =
       ask("POST /v1/completions HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: " +
@@ -237,7 +237,7 @@ TEST_F(ProxyTest, ModelsAreListedByTheProxyItself) {
   model.name = "m";
   model.targets = {{"m-v1", 1}};
   config.models = {model};
-  start();  // no endpoint at all
+  const Running running = start();  // no endpoint at all
   const RawMessage got = ask("GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_EQ(got.status(), 200);
   EXPECT_NE(got.body.find(R"({"object":"list","data":[{"id":"m",)"), std::string::npos) << got.body;
@@ -262,7 +262,7 @@ TEST_F(ProxyTest, RequestsWithoutABodyAreNeverParked) {
         }
       },
       0);  // no room for anything parked
-  start();
+  const Running running = start();
   EXPECT_EQ(ask("GET /health?x=1 HTTP/1.1\r\nHost: x\r\n\r\n").body,
             "{\"line\":\"GET /health?x=1 HTTP/1.1\"}");
   EXPECT_EQ(ask("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n").body, "{\"line\":\"OPTIONS * HTTP/1.1\"}");
@@ -274,7 +274,7 @@ TEST_F(ProxyTest, RequestsWithoutABodyAreNeverParked) {
 }
 
 TEST_F(ProxyTest, WithoutAnEndpointTheyGet503) {
-  start();
+  const Running running = start();
   const RawMessage got = ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_EQ(got.status(), 503);
   EXPECT_EQ(got.header("x-sluice-reason"), "no-endpoint");
@@ -284,14 +284,14 @@ TEST_F(ProxyTest, WithoutAnEndpointTheyGet503) {
 TEST_F(ProxyTest, EndpointsAreNotNamedWhereThatIsTurnedOff) {
   settings.listener.expose_endpoint = false;
   add_server(serve_forever);
-  start();
+  const Running running = start();
   EXPECT_FALSE(ask(post(kBody)).has("x-sluice-endpoint"));
 }
 
 TEST_F(ProxyTest, AReloadIsForNewRequests) {
   add_server(serve_forever);
   threads = 1;
-  start();
+  const Running running = start();
   const auto client = connect();
   client->send(post(kBody));
   EXPECT_TRUE(client->read_message().has("x-sluice-endpoint"));
@@ -307,7 +307,7 @@ TEST_F(ProxyTest, AReloadIsForNewRequests) {
 TEST_F(ProxyTest, ManyClientsAtOnce) {
   add_server(serve_forever, 4);
   add_server(serve_forever, 4);
-  start();
+  const Running running = start();
   std::vector<std::thread> clients;
   std::atomic<int> good = 0;
   for (int i = 0; i < 16; ++i) {

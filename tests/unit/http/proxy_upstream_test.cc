@@ -13,7 +13,7 @@ uint64_t ended(const Stats& stats, Outcome outcome) {
 TEST_F(ProxyTest, ARefusedConnectionIsTriedElsewhere) {
   add_dead_endpoint();
   add_server(serve_forever);
-  start();
+  const Running running = start();
   for (int i = 0; i < 4; ++i) {
     const RawMessage got = ask(post(kBody));
     EXPECT_EQ(got.status(), 200);
@@ -29,7 +29,7 @@ TEST_F(ProxyTest, RetriesSpentAre502) {
   add_dead_endpoint();
   add_dead_endpoint();
   settings.upstream.retries = 1;
-  start();
+  const Running running = start();
   const RawMessage got = ask(post(kBody));
   EXPECT_EQ(got.status(), 502);
   EXPECT_EQ(got.header("x-sluice-reason"), "upstream-error");
@@ -48,7 +48,7 @@ TEST_F(ProxyTest, AResetBeforeTheFirstByteIsTriedElsewhere) {
     socket.reset();
   });
   add_server(serve_forever);
-  start();
+  const Running running = start();
   for (int i = 0; i < 4; ++i) EXPECT_EQ(ask(post(kBody)).status(), 200);
   EXPECT_GT(resets, 0);
   EXPECT_EQ(stats().total.requeues, static_cast<uint64_t>(resets));
@@ -67,7 +67,7 @@ TEST_F(ProxyTest, AStaleConnectionCostsNoRetry) {
   });
   threads = 1;
   settings.upstream.retries = 0;
-  start();
+  const Running running = start();
   const auto client = connect();
   for (int i = 0; i < 5; ++i) {
     client->send(post(kBody));
@@ -90,7 +90,7 @@ TEST_F(ProxyTest, AResetInTheMiddleCutsTheAnswer) {
       socket.receive();
     });
   }
-  start();
+  const Running running = start();
   for (int i = 0; i < 2; ++i) {
     const auto client = connect();
     client->send(post(kBody));
@@ -112,7 +112,7 @@ TEST_F(ProxyTest, AnAnswerThatEndsEarlyIsNeverCompleted) {
     saw.wait_for(kPatience);
     socket.reset();
   });
-  start();
+  const Running running = start();
   const auto client = connect();
   client->send(post(kBody));
   EXPECT_TRUE(client->receive_until("data: {}\n"));
@@ -131,7 +131,7 @@ TEST_F(ProxyTest, AShortBodyIsNotPassedOffAsWhole) {
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
         "100\r\n\r\n{\"short\":1}");
   });
-  start();
+  const Running running = start();
   EXPECT_FALSE(ask(post(kBody)).complete);
   EXPECT_EQ(records(1)[0].record.outcome, Outcome::kUpstreamError);
 }
@@ -139,7 +139,7 @@ TEST_F(ProxyTest, AShortBodyIsNotPassedOffAsWhole) {
 TEST_F(ProxyTest, SilenceIs504) {
   add_server([](RawSocket& socket) { socket.receive_until("never"); });
   settings.upstream.idle_timeout_ns = 50'000'000;
-  start();
+  const Running running = start();
   const RawMessage got = ask(post(kBody));
   EXPECT_EQ(got.status(), 504);
   EXPECT_EQ(backends.failures, 1);
@@ -153,7 +153,7 @@ TEST_F(ProxyTest, SilenceInTheMiddleCutsTheAnswer) {
     socket.receive_until("never");
   });
   settings.upstream.idle_timeout_ns = 50'000'000;
-  start();
+  const Running running = start();
   EXPECT_FALSE(ask(post(kBody)).complete);
   EXPECT_EQ(records(1)[0].record.outcome, Outcome::kUpstreamError);
 }
@@ -171,7 +171,7 @@ TEST_F(ProxyTest, AnEnginesOwnRejectionIsQueuedAgain) {
         1);
   }
   settings.upstream.retries = 0;
-  start();
+  const Running running = start();
   EXPECT_EQ(ask(post(kBody)).body, kAnswer);
   EXPECT_GT(stats().total.requeues, 0u);
   EXPECT_EQ(backends.failures, 0);
@@ -183,7 +183,7 @@ TEST_F(ProxyTest, RejectionsEndWithTheTtl) {
     while (socket.read_message().complete && socket.send(answer("{}", "", 503))) {
     }
   });
-  start();
+  const Running running = start();
   const RawMessage got = ask(post(kBody));
   EXPECT_EQ(got.status(), 429);
   EXPECT_EQ(got.header("x-sluice-reason"), "ttl-expired");
@@ -194,7 +194,7 @@ TEST_F(ProxyTest, OtherErrorsAreTheServersAnswer) {
     socket.read_message();
     socket.send(answer("{\"error\":1}", "Retry-After: 9\r\n", 500));
   });
-  start();
+  const Running running = start();
   const RawMessage got = ask(post(kBody));
   EXPECT_EQ(got.status(), 500);
   EXPECT_EQ(got.body, "{\"error\":1}");
@@ -216,7 +216,7 @@ TEST_F(ProxyTest, AnswersOfEveryFraming) {
     socket.read_message();
     socket.send(raw[turn++]);
   });
-  start();
+  const Running running = start();
   for (const std::string& body : bodies) {
     const RawMessage got = ask(post(kBody));
     EXPECT_TRUE(got.complete);
@@ -235,7 +235,7 @@ TEST_F(ProxyTest, GarbageIs502) {
     socket.read_message();
     socket.send(raw[turn++]);
   });
-  start();
+  const Running running = start();
   for (size_t i = 0; i < std::size(raw); ++i)
     EXPECT_EQ(ask(post(kBody)).status(), 502) << raw[i].substr(0, 40);
   EXPECT_EQ(stats().total.requeues, 0u);
@@ -253,7 +253,7 @@ TEST_F(ProxyTest, ABrokenChunkCutsTheAnswer) {
     socket.send("zz\r\n");
     socket.receive();
   });
-  start();
+  const Running running = start();
   const auto client = connect();
   client->send(post(kBody));
   EXPECT_TRUE(client->receive_until("abc"));
@@ -269,7 +269,7 @@ TEST_F(ProxyTest, BytesBeyondAnAnswerAreNobodys) {
     socket.receive();
   });
   threads = 1;
-  start();
+  const Running running = start();
   const auto client = connect();
   for (int i = 0; i < 3; ++i) {
     client->send(post(kBody));
@@ -284,7 +284,7 @@ TEST_F(ProxyTest, AnEarlyAnswerToALargeBodyIsPassedOn) {
     socket.finish_sending();
     socket.ended();
   });
-  start();
+  const Running running = start();
   const RawMessage got = ask(post(R"({"model":"m","x":")" + std::string(8'000'000, 'x') + "\"}"));
   EXPECT_EQ(got.status(), 413);
   EXPECT_EQ(got.body, "{\"error\":\"too long\"}");
@@ -293,7 +293,7 @@ TEST_F(ProxyTest, AnEarlyAnswerToALargeBodyIsPassedOn) {
 TEST_F(ProxyTest, AGetIsTriedAgainAndThen502) {
   add_dead_endpoint();
   settings.upstream.retries = 2;
-  start();
+  const Running running = start();
   EXPECT_EQ(ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n").status(), 502);
   EXPECT_EQ(backends.failures, 3);
 }
@@ -307,7 +307,7 @@ TEST_F(ProxyTest, ASlowReaderSlowsTheServerDown) {
     const std::string block(1 << 20, 'x');
     while (sent < kAll && socket.send(block)) sent += block.size();
   });
-  start();
+  const Running running = start();
   const auto client = connect();
   client->send(post(kBody));
   ASSERT_TRUE(client->receive_until("\r\n\r\n"));
