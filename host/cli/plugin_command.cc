@@ -1,11 +1,13 @@
 #include "host/cli/plugin_command.h"
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 
 #include <fmt/format.h>
 
+#include "host/config/diagnostics.h"
 #include "host/exit_codes.h"
 #include "host/plugins/loader.h"
 #include "host/plugins/render.h"
@@ -42,22 +44,42 @@ int list(const Arguments& arguments) {
   return kExitOk;
 }
 
+// ", did you mean '...'?" if a policy's name is near WHAT, with or without its package.
+std::string guess(const std::vector<plugins::PluginInfo>& all, std::string_view what) {
+  std::map<std::string, std::string, std::less<>> meant;
+  for (const plugins::PluginInfo& plugin : all) {
+    for (const plugins::PolicyInfo& policy : plugin.policies) {
+      const std::string name = plugins::short_name(plugin.package, policy.name);
+      meant.try_emplace(policy.name, name);
+      meant.try_emplace(plugin.package + "/" + policy.name, name);
+    }
+  }
+  std::vector<std::string_view> candidates;
+  for (const auto& [name, _] : meant) candidates.push_back(name);
+  const auto found = meant.find(config::nearest(what, candidates));
+  return found == meant.end() ? "" : fmt::format(", did you mean '{}'?", found->second);
+}
+
 int inspect(const Arguments& arguments) {
   std::optional<plugins::PluginInfo> info;
+  std::string hint;
   if (std::filesystem::exists(arguments.what)) {
     info = plugins::describe_file(arguments.what);
   } else {
     plugins::SearchPath path;
     if (const int code = find_directories(arguments, path); code != kExitOk) return code;
     const std::vector<plugins::PluginInfo> all = plugins::describe_all(path);
-    if (const auto* found = plugins::find_plugin(all, arguments.what)) info = *found;
+    if (const auto* found = plugins::find_plugin(all, arguments.what))
+      info = *found;
+    else
+      hint = guess(all, arguments.what);
   }
   if (!info) {
     fmt::print(
         stderr,
-        "sluice plugin inspect: there is no file '{0}' and no plugin or policy of that name; "
+        "sluice plugin inspect: there is no file '{}' and no plugin or policy of that name{}; "
         "`sluice plugin list` shows what there is\n",
-        arguments.what);
+        arguments.what, hint);
     return kExitRuntime;
   }
   fmt::print("{}", arguments.json ? plugins::render_json(*info) : plugins::render_plugin(*info));
