@@ -1,4 +1,4 @@
-// What the program's exit codes mean; documented in docs/cli.md.
+// What the program's exit codes mean; documented in docs/operations.md.
 #pragma once
 
 namespace sluice {

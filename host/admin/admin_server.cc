@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "host/admin/exposition.h"
@@ -44,6 +45,8 @@ Response wrong_method(const Request& request, const char* allowed) {
   return out;
 }
 
+std::string_view text_of(beast::string_view text) { return {text.data(), text.size()}; }
+
 auto into(ErrorCode& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
 }  // namespace
@@ -55,9 +58,9 @@ struct AdminServer::Shared : std::enable_shared_from_this<Shared> {
 
   asio::awaitable<void> accept();
   asio::awaitable<void> serve(std::shared_ptr<beast::tcp_stream> stream);
-  Response respond(const Request& request);
-  Response refuse_strangers(const Request& request, bool& refused);
-  Response reload(const Request& request);
+  asio::awaitable<Response> respond(const Request& request);
+  asio::awaitable<Response> reload(const Request& request);
+  std::optional<Response> refuse_strangers(const Request& request) const;
   AdminSnapshot snapshot();
   std::string metrics_page();
 
@@ -163,7 +166,7 @@ asio::awaitable<void> AdminServer::Shared::serve(std::shared_ptr<beast::tcp_stre
     } else if (error) {
       co_return;
     } else {
-      response = respond(parser.get());
+      response = co_await respond(parser.get());
     }
     if (parser.get().method() == http::verb::head) {
       const size_t size = response.body().size();
@@ -185,56 +188,64 @@ asio::awaitable<void> AdminServer::Shared::serve(std::shared_ptr<beast::tcp_stre
   }
 }
 
-Response AdminServer::Shared::refuse_strangers(const Request& request, bool& refused) {
-  refused = true;
-  const auto host =
-      std::string_view(request[http::field::host].data(), request[http::field::host].size());
-  const auto origin =
-      std::string_view(request[http::field::origin].data(), request[http::field::origin].size());
+std::optional<Response> AdminServer::Shared::refuse_strangers(const Request& request) const {
+  const auto host = text_of(request[http::field::host]);
+  const auto origin = text_of(request[http::field::origin]);
   if (host.empty() && request.version() >= 11) {
     return answer(request, http::status::bad_request, "no Host header\n");
   }
   if (loopback && !host.empty() && !names_this_machine(host)) {
-    return answer(request, http::status::forbidden,
-                  "this listens on loopback and answers to localhost, 127.0.0.1 and [::1] only\n");
+    return answer(
+        request, http::status::forbidden,
+        "this listens on loopback and answers to localhost and loopback addresses only\n");
   }
   if (!origin.empty() && !is_own_origin(origin, host)) {
     return answer(request, http::status::forbidden, "not from another web page\n");
   }
-  refused = false;
-  return {};
+  return std::nullopt;
 }
 
-Response AdminServer::Shared::respond(const Request& request) {
-  bool refused = false;
-  Response refusal = refuse_strangers(request, refused);
-  if (refused) return refusal;
-  const auto target = std::string_view(request.target().data(), request.target().size());
+asio::awaitable<Response> AdminServer::Shared::respond(const Request& request) {
+  if (auto refusal = refuse_strangers(request)) co_return std::move(*refusal);
+  const std::string_view target = text_of(request.target());
   const std::string_view path = target.substr(0, target.find('?'));
   if (path == "/reload") {
-    if (request.method() != http::verb::post) return wrong_method(request, "POST");
-    return reload(request);
+    if (request.method() != http::verb::post) co_return wrong_method(request, "POST");
+    co_return co_await reload(request);
   }
   if (path != "/metrics" && path != "/livez" && path != "/readyz" && path != "/status") {
-    return answer(request, path == "/" ? http::status::ok : http::status::not_found, kPages);
+    co_return answer(request, path == "/" ? http::status::ok : http::status::not_found, kPages);
   }
   if (request.method() != http::verb::get && request.method() != http::verb::head) {
-    return wrong_method(request, "GET, HEAD");
+    co_return wrong_method(request, "GET, HEAD");
   }
-  if (path == "/metrics") return answer(request, http::status::ok, metrics_page(), kExposition);
-  if (path == "/livez") return answer(request, http::status::ok, "ok\n");
-  if (path == "/status") return answer(request, http::status::ok, status_json(snapshot()), kJson);
+  if (path == "/metrics") co_return answer(request, http::status::ok, metrics_page(), kExposition);
+  if (path == "/livez") co_return answer(request, http::status::ok, "ok\n");
+  if (path == "/status")
+    co_return answer(request, http::status::ok, status_json(snapshot()), kJson);
   const std::string why = sources.not_ready();
-  if (why.empty()) return answer(request, http::status::ok, "ready\n");
-  return answer(request, http::status::service_unavailable, why + "\n");
+  if (why.empty()) co_return answer(request, http::status::ok, "ready\n");
+  co_return answer(request, http::status::service_unavailable, why + "\n");
 }
 
-Response AdminServer::Shared::reload(const Request& request) {
-  const Result<void> done = sources.reload();
-  const json body =
-      done.ok() ? json{{"reloaded", true}} : json{{"reloaded", false}, {"error", done.error()}};
-  return answer(request, done.ok() ? http::status::ok : http::status::conflict,
-                body.dump(2, ' ', false, json::error_handler_t::replace) + "\n", kJson);
+asio::awaitable<Response> AdminServer::Shared::reload(const Request& request) {
+  struct Pending {
+    asio::steady_timer done;
+    std::optional<ReloadResult> result;
+  };
+  const auto pending = std::make_shared<Pending>(
+      Pending{asio::steady_timer(control, asio::steady_timer::time_point::max()), {}});
+  sources.reload([pending](const ReloadResult& result) {
+    pending->result = result;
+    pending->done.cancel();
+  });
+  ErrorCode cancelled;
+  while (!pending->result) co_await pending->done.async_wait(into(cancelled));
+  const auto& [swapped, messages] = *pending->result;
+  json body{{"reloaded", swapped}};
+  if (!messages.empty()) body[swapped ? "warnings" : "error"] = messages;
+  co_return answer(request, swapped ? http::status::ok : http::status::conflict,
+                   body.dump(2, ' ', false, json::error_handler_t::replace) + "\n", kJson);
 }
 
 AdminSnapshot AdminServer::Shared::snapshot() {
@@ -254,7 +265,6 @@ std::string AdminServer::Shared::metrics_page() {
   metrics::Families families;
   write_metrics(snapshot(), families);
   if (sources.requests) sources.requests->write(families);
-  if (sources.extra_metrics) families.append(sources.extra_metrics());
   return families.text();
 }
 

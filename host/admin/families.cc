@@ -62,10 +62,6 @@ void Families::add(const Metric& metric, Labels labels,
   sample.histogram = std::move(histogram);
 }
 
-void Families::append(std::vector<prometheus::MetricFamily> more) {
-  std::move(more.begin(), more.end(), std::back_inserter(all_));
-}
-
 std::string Families::text() const {
   std::ostringstream out;
   prometheus::TextSerializer().Serialize(out, all_);

@@ -30,7 +30,6 @@ class Families {
   void add(const Metric& metric, Labels labels, prometheus::ClientMetric::Histogram histogram);
   // So that it is listed even if nothing was added.
   void declare(const Metric& metric) { family(metric); }
-  void append(std::vector<prometheus::MetricFamily> more);
 
   std::vector<prometheus::MetricFamily>& all() { return all_; }
   std::string text() const;

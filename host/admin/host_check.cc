@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "host/net/asio.h"
+
 namespace sluice {
 namespace {
 
@@ -15,16 +17,21 @@ bool equals_ignoring_case(std::string_view a, std::string_view b) {
 }  // namespace
 
 bool names_this_machine(std::string_view authority) {
-  for (std::string_view name : {"localhost", "127.0.0.1", "[::1]"}) {
-    if (!equals_ignoring_case(authority.substr(0, name.size()), name)) continue;
-    std::string_view port = authority.substr(name.size());
-    if (port.empty()) return true;
-    if (port[0] != ':') continue;
-    port.remove_prefix(1);
-    return port.size() <= 5 &&
-           std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; });
+  // The port begins at the last colon that no bracket follows.
+  const size_t colon = authority.rfind(':');
+  std::string_view host = authority;
+  if (colon != authority.npos && authority.find(']', colon) == authority.npos) {
+    host = authority.substr(0, colon);
+    const std::string_view port = authority.substr(colon + 1);
+    if (port.size() > 5 ||
+        !std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; }))
+      return false;
   }
-  return false;
+  if (equals_ignoring_case(host, "localhost")) return true;
+  const bool v6 = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  ErrorCode error;
+  const auto address = asio::ip::make_address(v6 ? host.substr(1, host.size() - 2) : host, error);
+  return !error && address.is_v6() == v6 && address.is_loopback();
 }
 
 bool is_own_origin(std::string_view origin, std::string_view authority) {

@@ -7,7 +7,7 @@
 
 #include "core/engine.h"
 #include "host/exit_codes.h"
-#include "host/serve/build_pipeline.h"
+#include "host/serve/prepare.h"
 
 namespace sluice {
 namespace {
@@ -16,33 +16,28 @@ const char* name_of(const PolicyPtr& policy) {
   return policy ? policy->name().c_str() : "built-in";
 }
 
-void summarise(const config::Config& config, const Pipeline& pipeline) {
+void summarise(const config::Config& config, const Pipeline& pipeline, size_t endpoints) {
   for (const BandConfig& band : pipeline.bands)
     fmt::print("band {} ({}): ordering {}, fairness {}, eviction {}\n", band.name, band.priority,
                name_of(band.ordering), name_of(band.fairness), name_of(band.eviction));
   for (const ScorerConfig& scorer : pipeline.scorers)
     fmt::print("scoring {} x {}\n", name_of(scorer.policy), scorer.weight);
-  fmt::print("{} endpoints, {} models, {} tenants\n", config.pool.endpoints.size(),
-             config.models.size(), config.tenants.size());
+  fmt::print("{} endpoints, {} models, {} tenants\n", endpoints, config.models.size(),
+             config.tenants.size());
 }
 
 int check(const std::string& file) {
-  config::Diagnostics diagnostics;
-  const std::optional<config::Config> config = config::load(file, diagnostics);
-  BuiltPipeline built;
-  if (config) built = build_pipeline(*config, diagnostics);
-  if (config && built.pipeline) {
-    // The last thing that can fail: the policies' states.
-    if (auto engine = Engine::create(*built.pipeline, 1, 1); !engine) {
-      diagnostics.error({}, engine.error(), "see docs/will-my-plugin-load.md");
-      built.status = plugins::Loader::Status::kRefused;
-    }
+  const Preparation preparation = prepare(file, 1);
+  fmt::print(stderr, "{}", preparation.messages);
+  if (!preparation.prepared) return preparation.exit_code;
+  const auto& [config, pipeline, pool, http] = *preparation.prepared;
+  // The last thing that can fail: the policies' states.
+  if (auto engine = Engine::create(pipeline, 1, 1); !engine) {
+    fmt::print(stderr, "{}", engine_refusal(file, engine.error()));
+    return kExitPlugin;
   }
-  fmt::print(stderr, "{}", diagnostics.render());
-  if (!config || built.status == plugins::Loader::Status::kConfigError) return kExitConfig;
-  if (built.status == plugins::Loader::Status::kRefused) return kExitPlugin;
   fmt::print("{}: ok\n", file);
-  summarise(*config, *built.pipeline);
+  summarise(config, pipeline, config.pool.endpoints.size() + pool.file_endpoints.size());
   return kExitOk;
 }
 

@@ -54,6 +54,13 @@ std::optional<Config> load(const std::filesystem::path& file, Diagnostics& diagn
 
 std::optional<std::vector<Endpoint>> load_endpoints(const std::filesystem::path& file,
                                                     Diagnostics& diagnostics) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(file, error)) {  // a pipe would block
+    diagnostics.set_source(file.string(), "");
+    diagnostics.error({}, "not there, or not a regular file",
+                      "an empty file means no endpoints yet");
+    return std::nullopt;
+  }
   const std::optional<std::string> text = read_file(file, diagnostics);
   if (!text) return std::nullopt;
   diagnostics.set_source(file.string(), text->substr(0, kFileBytesMax));

@@ -22,11 +22,6 @@ std::string a_policy(Kind kind) {
   return fmt::format("{} {} policy", vowel ? "an" : "a", kind_name(kind));
 }
 
-// As pipeline.toml may write it: sluice's own need no package.
-std::string short_name(const std::string& package, const std::string& policy) {
-  return package == "sluice" ? policy : package + "/" + policy;
-}
-
 // The *.so of DIRECTORY in order of name, at most kFilesMax; more is said in NOTE, and so is why
 // there is none.
 std::vector<fs::path> list(const fs::path& directory, std::string& note) {
@@ -57,6 +52,10 @@ std::string nearest_of(const std::string& name, const std::vector<std::string>& 
 }
 
 }  // namespace
+
+std::string short_name(const std::string& package, const std::string& policy) {
+  return package == "sluice" ? policy : package + "/" + policy;
+}
 
 SearchPath search_path(const config::Config* config, const char* environment,
                        const fs::path& executable) {

@@ -80,6 +80,9 @@ class Loader {
   std::vector<PluginInfo> infos_;  // of images_
 };
 
+// A policy as pipeline.toml may write it: sluice's own need no package.
+std::string short_name(const std::string& package, const std::string& policy);
+
 // `sluice plugin list`.
 std::vector<PluginInfo> describe_all(const SearchPath& path);
 // `sluice plugin inspect FILE`, wherever it lies; a note says if it could not be used there.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "host/config/values.h"
 #include "host/pool/member.h"
 #include "host/pool/pool_limits.h"
 
@@ -41,7 +42,7 @@ void Pool::configure(PoolSettings settings) {
     if (watcher_) watcher_->stop();
     watcher_ = nullptr;
     watched_ = file;
-    file_endpoints_.clear();
+    file_endpoints_ = settings_.file_endpoints;
   }
   if (!file.empty()) {
     if (!watcher_) {
@@ -75,13 +76,8 @@ void Pool::stop() {
 
 void Pool::read_file() {
   config::Diagnostics diagnostics;
-  std::error_code error;
-  std::optional<std::vector<config::Endpoint>> endpoints;
-  std::string messages = watched_.string() + ": not there, or not a regular file";
-  if (std::filesystem::is_regular_file(watched_, error)) {  // a pipe would block
-    endpoints = config::load_endpoints(watched_, diagnostics);
-    messages = diagnostics.render();
-  }
+  auto endpoints = config::load_endpoints(watched_, diagnostics);
+  const std::string messages = diagnostics.render();
   if (endpoints) {
     if (!messages.empty()) spdlog::warn("{}", messages);
     file_reads_good_++;
@@ -99,6 +95,13 @@ std::vector<config::Endpoint> Pool::wanted() const {
   std::set<std::string> names;
   for (const auto* list : {&settings_.pool.endpoints, &file_endpoints_}) {
     for (const config::Endpoint& endpoint : *list) {
+      if (std::any_of(settings_.own.begin(), settings_.own.end(), [&](const auto& listener) {
+            return config::reaches(listener, endpoint.address);
+          })) {
+        spdlog::error("endpoint {} is left out: {} is Sluice itself", endpoint.name,
+                      endpoint.address.text);
+        continue;
+      }
       if (names.insert(endpoint.name).second) {
         out.push_back(endpoint);
       } else {

@@ -41,7 +41,9 @@ namespace sluice {
 
 struct PoolSettings {
   config::Pool pool;
-  std::vector<EndpointColumn> columns;  // what scoring policies declared
+  std::vector<config::Endpoint> file_endpoints;  // of the endpoints_file, as it was found
+  std::vector<config::SocketAddress> own;        // what this process listens on: never an endpoint
+  std::vector<EndpointColumn> columns;           // what scoring policies declared
   // Of a label's value, for columns; the same that request columns use. May be null if no column
   // asks for it.
   uint64_t (*hash)(std::string_view) = nullptr;

@@ -1,7 +1,7 @@
 #include "host/scheduler/decision_log_file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -23,6 +23,19 @@ constexpr int kClosingTries = 10;         // failed writes before a log that is 
 
 std::string reason(int error) { return std::generic_category().message(error); }
 
+Error failure(const std::filesystem::path& file, const std::string& why) {
+  return {"cannot write the decision log " + file.string() + ": " + why};
+}
+
+struct Descriptor {
+  explicit Descriptor(int n) : fd(n) {}
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+  explicit operator bool() const { return fd >= 0; }
+  const int fd;
+};
+
 // The first line: what this is, and which moment its times count from.
 std::string header() {
   const std::time_t now = std::time(nullptr);
@@ -36,22 +49,32 @@ std::string header() {
 
 }  // namespace
 
-Result<std::unique_ptr<DecisionLogFile>> DecisionLogFile::open(const std::filesystem::path& file,
-                                                               size_t buffer_bytes) {
-  const auto fail = [&](const std::string& why) {
-    return Error{"cannot write the decision log " + file.string() + ": " + why};
-  };
+Result<void> DecisionLogFile::can_open(const std::filesystem::path& file) {
   std::error_code code;
   const auto status = std::filesystem::symlink_status(file, code);
-  if (std::filesystem::exists(status)) {
-    if (!std::filesystem::is_regular_file(status))
-      return fail("it exists and is not a regular file");
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    return failure(file, "it exists and is not a regular file");
+  const std::filesystem::path directory = file.has_parent_path() ? file.parent_path() : ".";
+  if (::access(directory.c_str(), W_OK | X_OK) != 0)
+    return failure(file, directory.string() + ": " + reason(errno));
+  return {};
+}
+
+Result<std::unique_ptr<DecisionLogFile>> DecisionLogFile::open(const std::filesystem::path& file,
+                                                               size_t buffer_bytes) {
+  if (Result<void> fine = can_open(file); !fine) return Error{fine.error()};
+  if (const Descriptor before(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)); before) {
+    if (::flock(before.fd, LOCK_EX | LOCK_NB) != 0)
+      return failure(file, "another process is writing it");
+    std::error_code code;
     std::filesystem::rename(file, file.string() + ".1", code);
     if (code)
-      return fail("the one before cannot be renamed to " + file.string() + ".1: " + code.message());
+      return failure(
+          file, "the one before cannot be renamed to " + file.string() + ".1: " + code.message());
   }
   const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-  if (fd < 0) return fail(reason(errno));
+  if (fd < 0) return failure(file, reason(errno));
+  ::flock(fd, LOCK_EX | LOCK_NB);  // nobody else knows the file yet
   return std::unique_ptr<DecisionLogFile>(new DecisionLogFile(fd, buffer_bytes));
 }
 

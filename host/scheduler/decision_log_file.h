@@ -5,7 +5,8 @@
 // buffer (a slow or full disk) never holds up the engine: records are left out, and where they are
 // missing the file says how many (a `gap` line), so that the checker calls the log incomplete.
 // A failed write is tried again from the same byte, so a disk that was full for a while costs a gap
-// at most. An earlier file of the same name is kept as NAME.1.
+// at most. An earlier file of the same name is kept as NAME.1; one that another process still
+// writes is left alone (it holds a lock, flock(2), on it).
 // Threads: write() as the engine calls it, one at a time; lost() and error() from any.
 // Owns: the file and the thread. Closing writes what is buffered and the line that says so.
 #pragma once
@@ -24,11 +25,12 @@
 
 namespace sluice {
 
-inline constexpr size_t kDecisionLogBufferBytes = 16
-                                                  << 20;  // held twice: one fills, one is written
+inline constexpr size_t kDecisionLogBufferBytes = 16 << 20;  // twice: one fills, one is written
 
 class DecisionLogFile : public DecisionLog {
  public:
+  // Whether open() would succeed, as far as that can be told without touching anything.
+  static Result<void> can_open(const std::filesystem::path& file);
   // Fails if FILE is anything but a regular file that can be made or replaced.
   static Result<std::unique_ptr<DecisionLogFile>> open(
       const std::filesystem::path& file, size_t buffer_bytes = kDecisionLogBufferBytes);

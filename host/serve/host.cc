@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <csignal>
@@ -15,84 +14,23 @@
 #include "host/http/server.h"
 #include "host/pool/pool.h"
 #include "host/scheduler/decision_log_file.h"
-#include "host/serve/build_pipeline.h"
 #include "host/serve/logging.h"
+#include "host/serve/policy_faults.h"
+#include "host/serve/prepare.h"
 
 namespace sluice {
 namespace {
 
 constexpr std::chrono::milliseconds kDrainPoll{20};
-constexpr std::chrono::seconds kCutPatience{5};      // for what was cut to be answered
-constexpr std::chrono::seconds kGoodbyePatience{2};  // for last answers to be written
-
-uint64_t hash_text(std::string_view text) { return XXH3_64bits(text.data(), text.size()); }
-
-// A configuration with everything that is made of it before anything that runs is touched.
-struct Prepared {
-  config::Config config;
-  Pipeline pipeline;
-  PoolSettings pool;
-  std::shared_ptr<const HttpSettings> http;
-};
-
-struct Preparation {
-  std::optional<Prepared> prepared;
-  int exit_code = kExitConfig;  // if there is none
-  std::string messages;         // errors and warnings, as people read them
-};
-
-Preparation prepare(const std::filesystem::path& file, uint64_t seed) {
-  Preparation result;
-  config::Diagnostics diagnostics;
-  std::optional<config::Config> config = config::load(file, diagnostics);
-  BuiltPipeline built;
-  if (config) built = build_pipeline(*config, diagnostics);
-  result.messages = diagnostics.render();
-  if (!config || !built.pipeline) {
-    if (built.status == plugins::Loader::Status::kRefused) result.exit_code = kExitPlugin;
-    return result;
-  }
-
-  const plugins::DeclaredColumns columns = plugins::PluginRegistry::instance().declared();
-  RoutingOptions routing{.generation = built.pipeline->generation,
-                         .seed = seed,
-                         .prefix_block_tokens = built.pipeline->prefix_block_tokens};
-  PoolSettings pool{.pool = config->pool, .columns = {}, .hash = hash_text};
-  using plugins::Source;
-  for (const auto& c : columns.request_ints)
-    routing.columns.push_back({.source = c.source == Source::kHashHeader
-                                             ? DeclaredColumn::Source::kHeaderHash
-                                             : DeclaredColumn::Source::kHeader,
-                               .header = c.name,
-                               .absent_int = c.absent});
-  for (const auto& c : columns.request_floats)
-    routing.columns.push_back({.is_float = true, .header = c.name, .absent_float = c.absent});
-  for (const auto& c : columns.endpoint_ints)
-    pool.columns.push_back(
-        {.kind = EndpointColumn::Kind::kLabelHash, .name = c.name, .absent_int = c.absent});
-  for (const auto& c : columns.endpoint_floats)
-    pool.columns.push_back(
-        {.kind = EndpointColumn::Kind::kMetric, .name = c.name, .absent = c.absent});
-
-  auto routes = Routing::create(*config, std::move(routing));
-  if (!routes) {
-    result.messages += routes.error() + "\n";
-    return result;
-  }
-  auto http = std::make_shared<HttpSettings>();
-  if (config->http) http->listener = *config->http;
-  http->upstream = config->upstream;
-  http->routing = *routes;
-  result.exit_code = kExitOk;
-  result.prepared = Prepared{std::move(*config), std::move(*built.pipeline), std::move(pool), http};
-  return result;
-}
+constexpr std::chrono::seconds kCutPatience{5};  // for what was cut to be answered
+constexpr std::chrono::seconds kFaultsLook{1};   // between two looks for failing policies
 
 class Host {
  public:
   explicit Host(const ServeOptions& options)
       : options_(options),
         deadline_timer_(control_),
+        faults_timer_(control_),
         drain_timer_(control_),
         drain_deadline_(control_),
         signals_(control_, SIGTERM, SIGINT, SIGHUP) {}
@@ -104,28 +42,37 @@ class Host {
   }
 
  private:
+  using Reloaded = AdminSources::Reloaded;
+
   int start();
   int finish();
   int listen();
+  int open_decision_log();
   AdminSources admin_sources();
   void await_signal();
-  std::optional<std::string> reload();  // why not
-  void warn_of_what_stays(const config::Config& next) const;
+  void watch_policies();
+
+  void reload(Reloaded done);
+  void prepare_next();
+  ReloadResult swap(Preparation preparation);
+  std::string what_stays(const config::Config& next) const;
 
   void drain();
   void refuse_new_work();
   void cut();
-  void poll_drained(std::chrono::steady_clock::time_point give_up);
+  void poll_drained();
   bool nothing_left();
 
   const ServeOptions options_;
   const uint64_t seed_ = std::random_device{}() * uint64_t{0x9e3779b97f4a7c15};
   asio::io_context control_{1};
   asio::steady_timer deadline_timer_;  // the engine's next deadline
+  asio::steady_timer faults_timer_;
   asio::steady_timer drain_timer_, drain_deadline_;
   asio::signal_set signals_;
 
   config::Config config_;
+  config::Config started_with_;  // what was bound and opened, and stays so
   std::unique_ptr<DecisionLogFile> decision_log_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<SchedulerPort> port_;
@@ -134,7 +81,11 @@ class Host {
   ReloadStats reloads_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<AdminServer> admin_;
+  PolicyFaults faults_;
   bool started_ = false, draining_ = false, refusing_ = false;
+  std::chrono::steady_clock::time_point give_up_ = std::chrono::steady_clock::time_point::max();
+  std::vector<Reloaded> reloading_, reload_next_;  // who waits for the one that runs, for one after
+  asio::thread_pool preparer_{1};                  // last: joined before anything that it uses goes
 };
 
 int Host::start() {
@@ -143,21 +94,13 @@ int Host::start() {
   if (!preparation.prepared) return preparation.exit_code;
   Prepared& p = *preparation.prepared;
   config_ = std::move(p.config);
+  started_with_ = config_;
   set_up_logging(config_);
 
   auto engine = Engine::create(std::move(p.pipeline), seed_, Scheduler::now());
   if (!engine) {
-    fmt::print(stderr, "{}: error: {}\n", options_.config.string(), engine.error());
+    fmt::print(stderr, "{}", engine_refusal(options_.config, engine.error()));
     return kExitPlugin;
-  }
-  if (!config_.decisions_file.empty()) {
-    auto log = DecisionLogFile::open(config_.decisions_file);
-    if (!log) {
-      fmt::print(stderr, "{}: error: [log] decisions: {}\n", options_.config.string(), log.error());
-      return kExitRuntime;
-    }
-    decision_log_ = std::move(*log);
-    (*engine)->set_log(Scheduler::now(), decision_log_.get());
   }
   scheduler_ = std::make_unique<Scheduler>(std::move(*engine), [this](TimeNs at) {
     asio::post(control_, [this, at] {
@@ -171,17 +114,33 @@ int Host::start() {
   });
   port_ = std::make_unique<SchedulerPort>(*scheduler_);
   pool_ = std::make_unique<Pool>(control_, *port_);
-  pool_->configure(std::move(p.pool));
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   http_ = std::make_unique<HttpServer>(
       *scheduler_, *pool_, p.http,
       [this](const RequestRecord& record) { metrics_.record(Scheduler::now(), record); },
       HttpServer::Options{.threads = options_.threads != 0 ? options_.threads : std::min(cores, 8U),
                           .seed = seed_});
+  // The log only now: a second host with the same file ends here, and must not rotate it.
   if (const int code = listen(); code != kExitOk) return code;
+  if (const int code = open_decision_log(); code != kExitOk) return code;
+  pool_->configure(std::move(p.pool));
   await_signal();
+  watch_policies();
   http_->start();
   started_ = true;
+  return kExitOk;
+}
+
+int Host::open_decision_log() {
+  if (config_.decisions_file.empty()) return kExitOk;
+  auto log = DecisionLogFile::open(config_.decisions_file);
+  if (!log) {
+    fmt::print(stderr, "{}: error: [log] decisions: {}\n", options_.config.string(), log.error());
+    return kExitRuntime;
+  }
+  decision_log_ = std::move(*log);
+  scheduler_->with_engine(
+      [this](Engine& engine, TimeNs now) { engine.set_log(now, decision_log_.get()); });
   return kExitOk;
 }
 
@@ -217,12 +176,8 @@ AdminSources Host::admin_sources() {
         if (!started_) return "starting";
         return pool_->settled() ? "" : "not every endpoint has been asked for its metrics yet";
       },
-      .reload = [this]() -> Result<void> {
-        if (auto why = reload()) return Error{*why};
-        return {};
-      },
+      .reload = [this](Reloaded done) { reload(std::move(done)); },
       .reload_stats = [this] { return reloads_; },
-      .extra_metrics = nullptr,
       .requests = &metrics_,
       .version = SLUICE_VERSION};
 }
@@ -231,7 +186,7 @@ void Host::await_signal() {
   signals_.async_wait([this](ErrorCode ec, int signal) {
     if (ec) return;
     if (signal == SIGHUP) {
-      reload();
+      reload([](const ReloadResult&) {});
     } else if (!draining_) {
       drain();
     } else {
@@ -242,47 +197,76 @@ void Host::await_signal() {
   });
 }
 
+void Host::watch_policies() {
+  faults_timer_.expires_after(kFaultsLook);
+  faults_timer_.async_wait([this](ErrorCode ec) {
+    if (ec) return;
+    const Stats stats =
+        scheduler_->with_engine([](Engine& engine, TimeNs) { return engine.stats(); });
+    for (const std::string& news : faults_.look(stats.policies)) spdlog::warn("{}", news);
+    watch_policies();
+  });
+}
+
 // ---- reload ----
 
-std::optional<std::string> Host::reload() {
-  Preparation preparation = prepare(options_.config, seed_);
-  const auto refuse = [&](const std::string& why) {
+// Files are read and policies loaded on a thread of their own, so that deadlines, probes and
+// signals do not wait; the swap happens here. Whoever asks meanwhile gets the reload after that,
+// since the file may have changed since it was read.
+void Host::reload(Reloaded done) {
+  reload_next_.push_back(std::move(done));
+  if (reloading_.empty()) prepare_next();
+}
+
+void Host::prepare_next() {
+  reloading_.swap(reload_next_);
+  asio::post(preparer_, [this, bound = listeners(started_with_)] {
+    auto preparation = std::make_shared<Preparation>(prepare(options_.config, seed_, bound));
+    asio::post(control_, [this, preparation] {
+      const ReloadResult result = swap(std::move(*preparation));
+      for (const Reloaded& done : std::exchange(reloading_, {})) done(result);
+      if (!reload_next_.empty()) prepare_next();
+    });
+  });
+}
+
+ReloadResult Host::swap(Preparation preparation) {
+  const auto refuse = [&](const std::string& why) -> ReloadResult {
     ++reloads_.bad;
     reloads_.last_error = why;
     spdlog::error("reload refused, the running pipeline goes on:\n{}", why);
-    return why;
+    return {false, why};
   };
   if (!preparation.prepared) return refuse(preparation.messages);
   Prepared& p = *preparation.prepared;
   const Result<void> swapped = scheduler_->with_engine(
       [&](Engine& engine, TimeNs now) { return engine.reconfigure(now, std::move(p.pipeline)); });
-  if (!swapped) return refuse(swapped.error());
+  if (!swapped) return refuse(engine_refusal(options_.config, swapped.error()));
   // Requests read by the old routing carry its generation; the engine translates.
   http_->reconfigure(p.http);
   pool_->configure(std::move(p.pool));
-  warn_of_what_stays(p.config);
   set_up_logging(p.config);
+  const std::string warnings = preparation.messages + what_stays(p.config);
   config_ = std::move(p.config);
   ++reloads_.good;
   reloads_.last_error.clear();
-  if (!preparation.messages.empty()) spdlog::warn("{}", preparation.messages);
+  if (!warnings.empty()) spdlog::warn("{}", warnings);
   spdlog::info("reloaded {}", options_.config.string());
-  return std::nullopt;
+  return {true, warnings};
 }
 
-void Host::warn_of_what_stays(const config::Config& next) const {
-  const auto address = [](const auto& listener) {
-    return listener ? listener->text : std::string();
+std::string Host::what_stays(const config::Config& next) const {
+  const auto text = [](const auto& address) { return address ? address->text : std::string(); };
+  const auto http = [](const config::Config& c) { return c.http ? c.http->address.text : ""; };
+  std::string out;
+  const auto stays = [&](const char* what) {
+    out += fmt::format("{}: warning: {} takes effect at the next start\n", options_.config.string(),
+                       what);
   };
-  const auto http = [](const config::Config& c) {
-    return c.http ? c.http->address.text : std::string();
-  };
-  if (http(next) != http(config_))
-    spdlog::warn("[listen.http] address takes effect at the next start");
-  if (address(next.admin) != address(config_.admin))
-    spdlog::warn("[admin] address takes effect at the next start");
-  if (next.decisions_file != config_.decisions_file)
-    spdlog::warn("[log] decisions takes effect at the next start");
+  if (http(next) != http(started_with_)) stays("[listen.http] address");
+  if (text(next.admin) != text(started_with_.admin)) stays("[admin] address");
+  if (next.decisions_file != started_with_.decisions_file) stays("[log] decisions");
+  return out;
 }
 
 // ---- drain ----
@@ -307,35 +291,39 @@ void Host::drain() {
 void Host::refuse_new_work() {
   if (std::exchange(refusing_, true)) return;
   scheduler_->with_engine([](Engine& engine, TimeNs now) { engine.drain(now); });
-  poll_drained(std::chrono::steady_clock::time_point::max());
+  poll_drained();
 }
 
 void Host::cut() {
-  refusing_ = true;
   drain_deadline_.cancel();
+  give_up_ = std::min(give_up_, std::chrono::steady_clock::now() + kCutPatience);
   scheduler_->with_engine([](Engine& engine, TimeNs now) { engine.drain_now(now); });
-  poll_drained(std::chrono::steady_clock::now() + kCutPatience);
+  if (!std::exchange(refusing_, true)) poll_drained();
 }
 
-void Host::poll_drained(std::chrono::steady_clock::time_point give_up) {
-  if (nothing_left() || std::chrono::steady_clock::now() >= give_up) return control_.stop();
+void Host::poll_drained() {
+  if (nothing_left() || std::chrono::steady_clock::now() >= give_up_) return control_.stop();
   drain_timer_.expires_after(kDrainPoll);
-  drain_timer_.async_wait([this, give_up](ErrorCode ec) {
-    if (!ec) poll_drained(give_up);
+  drain_timer_.async_wait([this](ErrorCode ec) {
+    if (!ec) poll_drained();
   });
 }
 
+// Once the engine is empty idle connections are closed; what is still open then is somebody who
+// sends a request, and must be told, or who reads an answer.
 bool Host::nothing_left() {
-  return scheduler_->with_engine([](Engine& engine, TimeNs) {
+  const bool engine_empty = scheduler_->with_engine([](Engine& engine, TimeNs) {
     const Ledger total = engine.stats().total;
     return total.parked + total.in_flight == 0;
   });
+  if (!engine_empty) return false;
+  http_->retire();
+  return http_->connections() == 0;
 }
 
 int Host::finish() {
-  http_->retire();
-  http_->wait_idle(kGoodbyePatience);
   http_->stop();
+  preparer_.join();
   pool_->stop();
   admin_.reset();
   spdlog::info("ended");

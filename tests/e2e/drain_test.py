@@ -106,6 +106,29 @@ class Drain(harness.E2eTest):
         self.held.wait_left()
         sluice.expect_end(harness.EXIT_OK, within=5)
 
+    def test_a_request_that_is_still_arriving_is_told_too(self):
+        upstream = Upstream(self)
+        sluice = harness.Sluice(self, [upstream], '[drain]\ngrace = "0s"\ndeadline = "20s"\n')
+        body = b'{"model":"m","messages":[]}'
+        call = sluice.raw(
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+            b"Content-Length: %d\r\n\r\n" % len(body)
+        )
+        self.assertEqual(call.socket.recv(99), b"HTTP/1.1 100 Continue\r\n\r\n")  # it is waited for
+        call.send(body[:5])
+        sluice.signal(signal.SIGTERM)
+        harness.wait_until(lambda: self.is_refused(sluice), "nobody is accepted any more")
+        call.send(body[5:])
+        self.refused_as_draining(call.answer())
+        sluice.expect_end(harness.EXIT_OK, within=5)
+
+    def is_refused(self, sluice):
+        try:
+            harness.call(sluice.port, "GET", "/v1/models").answer()
+        except OSError:
+            return True
+        return False
+
     def test_sigint_drains_as_well_and_an_idle_host_ends_at_once(self):
         upstream = Upstream(self)
         sluice = harness.Sluice(self, [upstream])

@@ -15,7 +15,7 @@ LAST_FLOW = 'fairness = { use = "test.last-flow/last-flow" }\n'
 
 
 class DropIn(harness.E2eTest):
-    def build(self, target):
+    def build(self, target, change=("", "")):
         """Installs the plugin API, and builds last_flow.c with what pkg-config says of it."""
         prefix = self.directory / "prefix"
         subprocess.run(
@@ -36,9 +36,8 @@ class DropIn(harness.E2eTest):
         self.assertIn(str(prefix), flags)
         self.assertNotIn(str(harness.SOURCE / "plugin-api"), flags)
         source = self.directory / "last_flow.c"
-        source.write_bytes(
-            (HERE / "last_flow.c").read_bytes()
-        )  # nothing of the tree lies beside it
+        # A copy: nothing of the tree lies beside it.
+        source.write_text((HERE / "last_flow.c").read_text().replace(*change))
         subprocess.run(
             [
                 "cc",
@@ -93,6 +92,19 @@ class DropIn(harness.E2eTest):
             p for p in sluice.status()["policies"] if p["name"] == "test.last-flow/last-flow"
         )
         self.assertEqual((policy["faults"], policy["quarantined"]), (0, False))
+
+    def test_one_that_gives_illegal_answers_is_put_in_quarantine_and_the_log_says_so(self):
+        servers = [harness.SimServer(self)]
+        sluice = self.start(servers, capacity="max_in_flight = 1")
+        turns = "{ static int picks; return ++picks > 300 ? best + 100000 : best; }"
+        self.build(self.plugins / "last_flow.so", change=("return best;", turns))
+        sluice.write(self.text + LAST_FLOW)
+        self.assertEqual(sluice.reload().status, 200)
+        load = harness.Load(sluice, 6)
+        harness.wait_until(lambda: "is in quarantine after 8 faults" in sluice.words(), "it is said")
+        answers = load.stop()
+        self.assertEqual({answer.status for answer in answers}, {200})
+        sluice.check_nothing_lost()
 
     def test_dropping_it_in_under_load_loses_nothing(self):
         servers = [harness.SimServer(self) for _ in range(2)]

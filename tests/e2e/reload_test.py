@@ -117,6 +117,41 @@ class Reload(harness.E2eTest):
         self.assertEqual({call.answer().status for call in [self.first, *calls]}, {200})
         sluice.check_nothing_lost()
 
+    def test_an_endpoints_file_that_cannot_be_read_changes_nothing(self):
+        upstream = Upstream(self, on_request=lambda received: received.answer())
+        file = self.directory / "endpoints.toml"
+        file.write_text(harness.endpoint_tables([upstream], "endpoints"))
+        text = '[pool]\nendpoints_file = "{}"\n'
+        sluice = harness.Sluice(self, [], text.format(file.name))
+        sluice.write(text.format("endpoint.toml"))
+        answer = sluice.reload()
+        self.assertEqual(answer.status, 409, answer)
+        self.assertIn("endpoint.toml: error: ", answer.text)
+        self.assertEqual([e["name"] for e in sluice.status()["endpoints"]], ["server-0"])
+        self.assertEqual(sluice.ask().status, 200)
+
+    def test_a_reload_says_what_the_file_is_warned_about(self):
+        sluice = self.start_full(band())
+        sluice.write(band(more="ceiling = 0.5\n") + f'[log]\ndecisions = "{self.directory}/d"\n')
+        answer = sluice.reload()
+        self.assertEqual(answer.status, 200, answer)
+        self.assertIn("ceiling", answer.json["warnings"])
+        self.assertIn("decisions takes effect at the next start", answer.json["warnings"])
+        self.serve(0)
+        self.assertEqual(self.first.answer().status, 200)
+
+    def test_an_endpoint_cannot_be_the_address_that_is_still_listened_on(self):
+        sluice = self.start_full(band())
+        bound = sluice.port
+        sluice.port = harness.free_port()  # in the file; the host keeps the one that it has
+        sluice.write(band(), endpoints=[self.upstream, f"127.0.0.1:{bound}"])
+        answer = sluice.reload()
+        self.assertEqual(answer.status, 409, answer)
+        self.assertIn("is Sluice itself", answer.text)
+        sluice.port = bound
+        self.serve(0)
+        self.assertEqual(self.first.answer().status, 200)
+
     def test_a_server_that_is_removed_finishes_what_it_has_and_gets_nothing_more(self):
         sluice = self.start_full(band())
         other = Upstream(self, on_request=lambda received: received.answer())

@@ -74,20 +74,12 @@ class AdminServerTest : public testing::Test {
     sources.flow_stats = [this] { return snapshot.flows; };
     sources.pool = [this] { return snapshot.pool; };
     sources.not_ready = [this] { return not_ready; };
-    sources.reload = [this]() -> Result<void> {
+    sources.reload = [this](AdminSources::Reloaded done) {
       reloads++;
-      if (!reload_error.empty()) return Error{reload_error};
-      return {};
+      if (hold_reloads) return held.push_back(std::move(done));
+      done(reload_result);
     };
     sources.reload_stats = [this] { return snapshot.reloads; };
-    sources.extra_metrics = [] {
-      prometheus::MetricFamily extra;
-      extra.name = "sluice_extra";
-      extra.help = "From elsewhere.";
-      extra.type = prometheus::MetricType::Gauge;
-      extra.metric.emplace_back().gauge.value = 5;
-      return std::vector{extra};
-    };
     sources.requests = &requests;
     sources.version = "1.2.3";
     server = std::make_unique<AdminServer>(io, config::SocketAddress{"127.0.0.1", 0, "127.0.0.1:0"},
@@ -122,7 +114,10 @@ class AdminServerTest : public testing::Test {
 
   AdminSnapshot snapshot;
   HostMetrics requests;
-  std::string not_ready, reload_error;
+  std::string not_ready;
+  ReloadResult reload_result{true, ""};
+  bool hold_reloads = false;
+  std::vector<AdminSources::Reloaded> held;
   std::atomic<int> reloads = 0;
   asio::io_context io;
   std::unique_ptr<AdminServer> server;
@@ -140,7 +135,6 @@ TEST_F(AdminServerTest, MetricsAreValidWithEveryPart) {
   EXPECT_EQ(answer.headers.at("content-type"), "text/plain; version=0.0.4; charset=utf-8");
   const Exposed out = read_exposition(answer.body);
   EXPECT_THAT(out.errors, testing::IsEmpty());
-  EXPECT_EQ(out.at("sluice_extra"), 5);
   EXPECT_EQ(out.at("sluice_parked_requests{band=\"critical\"}"), 3);
   EXPECT_EQ(out.at("sluice_model_requests_total{model=\"m\",outcome=\"completed\"}"), 1);
 }
@@ -167,12 +161,25 @@ TEST_F(AdminServerTest, ReloadByPostAlone) {
   EXPECT_EQ(reloads, 0);
   const Answer good = ask("POST /reload", "Host: 127.0.0.1:9090\r\nContent-Length: 2\r\n", "{}");
   EXPECT_EQ(good.status, 200u);
-  EXPECT_EQ(nlohmann::json::parse(good.body)["reloaded"], true);
-  on_control([this] { reload_error = "pipeline.toml:3:1: error: \"quoted\" \xff"; });
+  EXPECT_EQ(nlohmann::json::parse(good.body), nlohmann::json({{"reloaded", true}}));
+  on_control([this] { reload_result.messages = "p.toml:2:1: warning: not built yet"; });
+  const Answer warned = ask("POST /reload", "Host: localhost\r\nContent-Length: 0\r\n");
+  EXPECT_EQ(nlohmann::json::parse(warned.body)["warnings"], "p.toml:2:1: warning: not built yet");
+  on_control([this] { reload_result = {false, "p.toml:3:1: error: \"quoted\" \xff"}; });
   const Answer bad = ask("POST /reload", "Host: [::1]:9090\r\nContent-Length: 0\r\n");
   EXPECT_EQ(bad.status, 409u);
   EXPECT_THAT(nlohmann::json::parse(bad.body)["error"].get<std::string>(), HasSubstr("\"quoted\""));
-  EXPECT_EQ(reloads, 2);
+  EXPECT_EQ(reloads, 3);
+}
+
+TEST_F(AdminServerTest, OthersAreAnsweredWhileAReloadRuns) {
+  on_control([this] { hold_reloads = true; });
+  Client client(port);
+  client.send("POST /reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+  while (reloads == 0) std::this_thread::yield();
+  EXPECT_EQ(ask("GET /livez").status, 200u);
+  on_control([this] { held.at(0)({true, ""}); });
+  EXPECT_EQ(client.receive()->status, 200u);
 }
 
 TEST_F(AdminServerTest, OtherMethodsAndPages) {

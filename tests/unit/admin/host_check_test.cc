@@ -7,13 +7,14 @@ namespace {
 
 TEST(HostCheck, ThisMachineByAnyOfItsNamesAndAnyPort) {
   for (const char* good : {"localhost", "LocalHost:9090", "127.0.0.1", "127.0.0.1:1", "[::1]",
-                           "[::1]:65535", "localhost:"}) {
+                           "[::1]:65535", "localhost:", "127.0.0.2:9090", "127.0.0.12"}) {
     EXPECT_TRUE(names_this_machine(good)) << good;
   }
-  for (const char* bad : {"", "evil.example", "evil.example:9090", "localhost.evil.example",
-                          "127.0.0.1.evil.example", "127.0.0.12", "[::1].evil.example", "[::1",
-                          "::1", "localhost:9090.evil", "localhost:123456", "user@localhost",
-                          "localhost@evil.example", "10.0.0.1", "localhost:x"}) {
+  for (const char* bad :
+       {"", "evil.example", "evil.example:9090", "localhost.evil.example", "127.0.0.1.evil.example",
+        "128.0.0.1", "[127.0.0.1]", "[::1].evil.example", "[::1", "::1", "localhost:9090.evil",
+        "localhost:123456", "user@localhost", "localhost@evil.example", "10.0.0.1",
+        "localhost:x"}) {
     EXPECT_FALSE(names_this_machine(bad)) << bad;
   }
 }
