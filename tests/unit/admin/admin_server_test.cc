@@ -8,6 +8,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <utility>
 
 #include "tests/unit/admin/exposition_check.h"
 #include "tests/unit/admin/sample_snapshot.h"
@@ -178,7 +179,10 @@ TEST_F(AdminServerTest, OthersAreAnsweredWhileAReloadRuns) {
   client.send("POST /reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
   while (reloads == 0) std::this_thread::yield();
   EXPECT_EQ(ask("GET /livez").status, 200u);
-  on_control([this] { held.at(0)({true, ""}); });
+  on_control([this] {  // what is held must not outlive `io`
+    ASSERT_EQ(held.size(), 1u);
+    std::exchange(held, {})[0]({true, ""});
+  });
   EXPECT_EQ(client.receive()->status, 200u);
 }
 
