@@ -63,7 +63,7 @@ bool Engine::Impl::make_room(Request* newcomer) {
     if (!policy.active()) return nullptr;
     flush(from);
     const auto* vtable = static_cast<const sluice_eviction_v1*>(policy.vtable());
-    RequestRows newcomer_row;
+    newcomer_row.clear();
     newcomer_row.add(*newcomer, 0, deadlines.earliest(*newcomer), band.config.priority, 0);
     const sluice_band view = band_view(from);
     const sluice_need need{

@@ -15,11 +15,15 @@ Engine::Impl::Impl(Pipeline first, uint64_t seed_value, TimeNs now)
       seed(seed_value),
       now_ns(now),
       random(seed_value),
-      endpoints([this](uint32_t cls, bool has_room) { room_changed(cls, has_room); },
-                [this](uint32_t slot) { log_endpoint(slot); }),
+      endpoints(
+          pipeline.endpoint_absent,
+          [this](uint32_t cls, bool has_room) { room_changed(cls, has_room); },
+          [this](uint32_t slot) { log_endpoint(slot); }),
       clocks(now),
       deadlines(clocks),
-      prefixes(pipeline.prefix_blocks_per_endpoint) {}
+      prefixes(pipeline.prefix_blocks_per_endpoint),
+      rows(pipeline.request_absent),
+      newcomer_row(pipeline.request_absent) {}
 
 Result<std::unique_ptr<Engine>> Engine::create(Pipeline pipeline, uint64_t seed, TimeNs now) {
   auto impl = std::make_unique<Impl>(Pipeline{}, seed, now);
