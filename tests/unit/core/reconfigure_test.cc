@@ -249,5 +249,26 @@ TEST(PolicySlot, AnIdlingPolicyIsAskedAgainWhenItSaid) {
   EXPECT_EQ(d.engine->stats().policies[1].faults, 0u);
 }
 
+TEST(PolicySlot, AnIdlingPolicyWhoseWorkIsGoneIsNotAskedAgain) {
+  PolicyDouble idler{.pick =
+                         [](const sluice_flows& f, uint64_t* retry) {
+                           *retry = f.now_ns + 500;
+                           return SLUICE_NONE;
+                         },
+                     .heard = {},
+                     .flags = SLUICE_MAY_IDLE};
+  Pipeline p = three_bands();
+  p.bands[0].fairness = idler.policy();
+  p.bands[1].ttl_ns = 9000;
+  EngineDriver d(p);
+  d.add_endpoint(0, 1);
+  const RequestId idle = d.submit({});
+  EXPECT_EQ(d.engine->next_deadline(), d.now + 500);
+  d.engine->cancel(d.now, idle);
+  d.submit({.band = 1});
+  d.submit({.band = 1});
+  EXPECT_EQ(d.engine->next_deadline(), d.now + 9000) << "what is next is the other band's TTL";
+}
+
 }  // namespace
 }  // namespace sluice
