@@ -139,6 +139,7 @@ struct Engine::Impl {
 
   // Scratch, kept to allocate nothing in steady state.
   RequestRows rows, newcomer_row;
+  std::vector<Request*> victims, shown;
   std::vector<uint64_t> keys;
   std::vector<sluice_event> event_scratch;
   std::vector<Candidate> candidates;

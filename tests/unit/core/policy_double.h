@@ -66,6 +66,39 @@ struct ScorerDouble {
   }
 };
 
+// Without a lambda for them, it has no keys.
+struct EvictionDouble {
+  std::function<uint32_t(const sluice_flows&, const sluice_band&, const sluice_need&)> pick;
+  std::function<uint64_t(const sluice_requests&, uint32_t row)> key = nullptr;
+  std::vector<sluice_event> heard = {};
+  sluice_policy_v1 descriptor{};
+  sluice_eviction_v1 vtable{};
+  sluice_interface interfaces[2] = {{SLUICE_EVICTION_ID, &vtable}, {nullptr, nullptr}};
+
+  PolicyPtr policy() {
+    vtable = {.observe =
+                  [](const void* p, void*, const sluice_flows*, const sluice_events* ev) {
+                    auto* self = static_cast<EvictionDouble*>(const_cast<void*>(p));
+                    self->heard.insert(self->heard.end(), ev->row, ev->row + ev->count);
+                  },
+              .pick =
+                  [](const void* p, void*, const sluice_flows* flows, const sluice_band* band,
+                     const sluice_need* need) {
+                    return static_cast<const EvictionDouble*>(p)->pick(*flows, *band, *need);
+                  },
+              .keys = nullptr};
+    if (key)
+      vtable.keys = [](const void* p, void*, const sluice_requests* requests, const sluice_band*,
+                       uint64_t* out) {
+        for (uint32_t i = 0; i < requests->count; ++i)
+          out[i] = static_cast<const EvictionDouble*>(p)->key(*requests, i);
+      };
+    descriptor = describe_double(interfaces);
+    descriptor.events = ~uint64_t{0};
+    return std::make_shared<const Policy>(&descriptor, this, "test/eviction");
+  }
+};
+
 // A fairness policy.
 struct PolicyDouble {
   std::function<uint32_t(const sluice_flows&, uint64_t*)> pick;
