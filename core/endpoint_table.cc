@@ -184,8 +184,10 @@ void EndpointTable::refresh_derived() {
 
 uint32_t EndpointTable::derive(uint32_t parent, std::vector<uint32_t> excluded) {
   std::ranges::sort(excluded);
+  // Also if nothing of the rest is up and all may be used again: what is down may come back.
+  if (std::ranges::none_of(excluded, [&](uint32_t s) { return classes_[parent].members.contains(s); }))
+    return parent;
   const EndpointSet rest = rest_of(classes_[parent].members, excluded);
-  if (rest == classes_[parent].members) return parent;
   const auto key = std::make_pair(parent, excluded);
   if (auto it = derived_.find(key); it != derived_.end()) return it->second;
   uint32_t cls = static_cast<uint32_t>(classes_.size());

@@ -168,9 +168,9 @@ bool Engine::requeue(TimeNs now, RequestId id, Requeue why) {
   r->output_tokens = 0;
   r->cached_tokens = 0;
   r->cost = e.cost_of(r->prompt_tokens, 0, r->output_expected);
-  if (why == Requeue::kBroken && r->excluded.size() < kExclusionsMax &&
-      std::ranges::count(r->excluded, endpoint) == 0) {
-    r->excluded.push_back(endpoint);
+  if (why == Requeue::kBroken) {
+    if (r->excluded.size() < kExclusionsMax && std::ranges::count(r->excluded, endpoint) == 0)
+      r->excluded.push_back(endpoint);
     const uint32_t cls = e.endpoints.derive(e.endpoints.class_of(r->host_class), r->excluded);
     e.use_class(r, cls);
     e.log_classes();

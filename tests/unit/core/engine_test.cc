@@ -234,6 +234,26 @@ TEST(Engine, ARequeuedRequestIsTheHeadOfItsFlowAndKeepsItsDeadline) {
   EXPECT_EQ(d.ended[b.seq].outcome, Outcome::kExpired);
 }
 
+TEST(Engine, AnEndpointThatBrokeIsKeptFromItsRequestAsSoonAsAnotherComesUp) {
+  EngineDriver d(three_bands());
+  d.add_endpoint(0, 1);
+  d.add_endpoint(1, 1);
+  d.engine->set_endpoint(d.now, 1, 1, false);
+  const RequestId a = d.submit({});
+  d.engine->requeue(d.now, a, Engine::Requeue::kBroken);
+  d.settle();
+  EXPECT_EQ(d.dispatched.size(), 2u) << "nothing else is up, so it is tried there again";
+  const RequestId other = d.submit({.eligible = 2});
+  d.engine->set_endpoint(d.now, 1, 1, true);
+  d.settle();
+  EXPECT_EQ(d.where[other.seq], 1u);
+  d.engine->requeue(d.now, a, Engine::Requeue::kBroken);
+  d.settle();
+  EXPECT_EQ(d.dispatched.size(), 3u) << "it waits for the other, which is full, not for the broken";
+  d.complete(other);
+  EXPECT_EQ(d.where[a.seq], 1u);
+}
+
 TEST(Engine, AnEngineThatRejectsIsLeftAloneForAMomentAndLongerEachTime) {
   EngineDriver d(three_bands());
   d.add_endpoint(0, 4);
