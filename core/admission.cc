@@ -67,7 +67,7 @@ bool Engine::Impl::make_room(Request* newcomer) {
     flush(from);
     const auto* vtable = static_cast<const sluice_eviction_v1*>(policy.vtable());
     newcomer_row.clear();
-    newcomer_row.add(*newcomer, 0, deadlines.earliest(*newcomer), band.config.priority, 0);
+    newcomer_row.add(*newcomer, band.flows.hash(*newcomer->flow), band.config.priority, 0);
     const sluice_band view = band_view(from);
     const sluice_need need{
         .struct_size = sizeof(sluice_need),
@@ -94,7 +94,7 @@ bool Engine::Impl::make_room(Request* newcomer) {
            r = r->older) {
         if (r->doomed) continue;
         shown.push_back(r);
-        rows.add(*r, 0, deadlines.earliest(*r), from.config.priority, 0);
+        rows.add(*r, from.flows.hash(*r->flow), from.config.priority, 0);
       }
       if (shown.empty()) return nullptr;
       keys = rows.seq();

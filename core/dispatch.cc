@@ -142,7 +142,7 @@ void Engine::Impl::score(Band& band, Request* r) {
   candidate_rows.clear();
   for (uint32_t slot : candidate_slots) candidate_rows.push_back(endpoints.row_of(slot));
   rows.clear();
-  rows.add(*r, 0, deadlines.earliest(*r), band.config.priority,
+  rows.add(*r, band.flows.hash(*r->flow), band.config.priority,
            *std::max_element(candidate_cached.begin(), candidate_cached.end()));
   for (Scorer& scorer : scorers) {
     if (!scorer.slot.active()) {

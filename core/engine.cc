@@ -67,7 +67,9 @@ RequestId Engine::submit(TimeNs now, const Submission& submission) {
   if (band.config.no_endpoint_ttl_ns != 0)
     r->empty_deadline =
         e.clocks.read(PoolClocks::kEmpty, e.now_ns) + band.config.no_endpoint_ttl_ns;
-  r->wall_deadline = s.wall_deadline_ns;
+  r->wall_deadline = r->nominal_deadline = s.wall_deadline_ns;
+  if (band.config.ttl_ns != 0)
+    r->nominal_deadline = std::min(r->nominal_deadline, e.now_ns + band.config.ttl_ns);
   r->bytes = s.bytes;
   r->model_hash = s.model_hash;
   r->prompt_tokens = s.prompt_tokens;

@@ -37,11 +37,11 @@ void RequestRows::clear() {
   for (auto& c : floats_) c.clear();
 }
 
-void RequestRows::add(const Request& r, uint64_t flow_hash, TimeNs deadline, int32_t priority,
+void RequestRows::add(const Request& r, uint64_t flow_hash, int32_t priority,
                       uint32_t cached_tokens) {
   seq_.push_back(r.id.seq);
   arrival_ns_.push_back(r.arrival_ns);
-  deadline_ns_.push_back(deadline);
+  deadline_ns_.push_back(r.nominal_deadline);
   cost_.push_back(r.cost);
   bytes_.push_back(r.bytes);
   flow_hash_.push_back(flow_hash);

@@ -19,8 +19,7 @@ class RequestRows {
  public:
   explicit RequestRows(const AbsentColumns& absent);
   void clear();
-  void add(const Request& r, uint64_t flow_hash, TimeNs deadline, int32_t priority,
-           uint32_t cached_tokens);
+  void add(const Request& r, uint64_t flow_hash, int32_t priority, uint32_t cached_tokens);
   // CACHED: whether the policy asked for the cached_tokens column.
   const sluice_requests& view(bool cached);
   uint32_t size() const { return view_.count; }

@@ -1,6 +1,7 @@
 #include "core/engine.h"
 
 #include "tests/unit/core/engine_fixture.h"
+#include "tests/unit/core/policy_double.h"
 
 namespace sluice {
 namespace {
@@ -232,6 +233,29 @@ TEST(Engine, ARequeuedRequestIsTheHeadOfItsFlowAndKeepsItsDeadline) {
   d.settle();
   EXPECT_EQ(d.ended[a.seq].outcome, Outcome::kExpired);
   EXPECT_EQ(d.ended[b.seq].outcome, Outcome::kExpired);
+}
+
+TEST(Engine, OrderingsSeeADeadlineThatDoesNotDependOnThePool) {
+  OrderingDouble edf{.key = [](const sluice_requests& r, uint32_t row) {
+    EXPECT_NE(r.flow_hash[row], 0u);
+    return r.deadline_ns[row];
+  }};
+  Pipeline p = three_bands();
+  p.bands[0].ordering = edf.policy();
+  p.bands[0].ttl_ns = 10'000 * kMs;
+  p.bands[0].no_endpoint_ttl_ns = 60'000 * kMs;
+  EngineDriver d(p);
+  const RequestId first = d.submit({});  // while there is no endpoint
+  const RequestId second = d.submit({});
+  d.now += 1000 * kMs;
+  d.add_endpoint(0, 1);
+  const RequestId later = d.submit({});
+  const RequestId urgent = d.submit({.wall = d.now + 5000 * kMs});
+  d.complete(first);
+  d.complete(urgent);
+  d.complete(second);
+  EXPECT_EQ(d.dispatched,
+            (std::vector<uint64_t>{first.seq, urgent.seq, second.seq, later.seq}));
 }
 
 TEST(Engine, AnEndpointThatBrokeIsKeptFromItsRequestAsSoonAsAnotherComesUp) {
