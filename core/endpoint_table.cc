@@ -32,7 +32,7 @@ EndpointTable::Row& EndpointTable::row(uint32_t slot) {
 void EndpointTable::set(uint32_t slot, uint32_t limit, bool up) {
   Row& r = row(slot);
   if (!r.exists || r.ghost) {
-    r.reported = false;
+    r.report = {};
     r.paused_until = r.pause = 0;
     r.dispatches = 0;
   }
@@ -65,7 +65,7 @@ void EndpointTable::report(uint32_t slot, const EndpointReport& report) {
   Row& r = row(slot);
   if (!r.exists || r.ghost) return;
   r.report = report;
-  r.reported = true;
+  if (report.taken_ns == 0) r.report.waiting = r.report.running = 0, r.report.kv_used = 0;
   rows_stale_ = true;
 }
 
@@ -234,7 +234,7 @@ const sluice_endpoints& EndpointTable::view(TimeNs now) {
   if (rows_stale_) rebuild_rows();
   for (uint32_t i = 0; i < view_.count; ++i) {
     const Row& r = rows_[slot_[i]];
-    metrics_age_ns_[i] = r.reported ? now - std::min(now, r.report.taken_ns) : SLUICE_NEVER;
+    metrics_age_ns_[i] = r.report.taken_ns != 0 ? now - std::min(now, r.report.taken_ns) : SLUICE_NEVER;
   }
   return view_;
 }

@@ -87,7 +87,6 @@ class EndpointTable {
     uint64_t cost = 0, dispatches = 0;
     TimeNs paused_until = 0, pause = 0;
     EndpointReport report;
-    bool reported = false;
     std::vector<uint32_t> classes;  // that contain it
   };
 

@@ -89,7 +89,7 @@ struct Completion {
 
 // Load of an endpoint as it told by itself.
 struct EndpointReport {
-  TimeNs taken_ns = 0;  // when the scrape was sent
+  TimeNs taken_ns = 0;  // when the scrape was sent; 0 = there is no fresh one
   uint32_t waiting = 0, running = 0;
   float kv_used = 0;           // 0 .. 1
   uint64_t kv_tokens_max = 0;  // 0 = unknown

@@ -258,6 +258,34 @@ TEST(Engine, OrderingsSeeADeadlineThatDoesNotDependOnThePool) {
             (std::vector<uint64_t>{first.seq, urgent.seq, second.seq, later.seq}));
 }
 
+TEST(Engine, AWithdrawnReportHasNoAgeAndNoLoadButItsColumns) {
+  struct Seen {
+    uint64_t age;
+    uint32_t waiting;
+    int64_t label;
+    friend bool operator==(const Seen&, const Seen&) = default;
+  } seen{};
+  ScorerDouble scorer{.score = [&](const sluice_requests&, const sluice_endpoints& e,
+                                   uint32_t row) {
+    if (e.slot[row] == 0) seen = {e.metrics_age_ns[row], e.waiting[row], e.ints[0][row]};
+    return 0.0F;
+  }};
+  Pipeline p = three_bands();
+  p.scorers = {{scorer.policy(), 1}};
+  p.endpoint_absent.ints = {-1};
+  EngineDriver d(p);
+  d.add_endpoint(0, 9);
+  d.add_endpoint(1, 9);
+  d.submit({});
+  EXPECT_EQ(seen, (Seen{SLUICE_NEVER, 0, -1}));
+  d.engine->report(d.now, 0, {.taken_ns = d.now - 5, .waiting = 3, .ints = {8}});
+  d.submit({});
+  EXPECT_EQ(seen, (Seen{5, 3, 8}));
+  d.engine->report(d.now, 0, {.taken_ns = 0, .waiting = 3, .ints = {8}});
+  d.submit({});
+  EXPECT_EQ(seen, (Seen{SLUICE_NEVER, 0, 8}));
+}
+
 TEST(Engine, AnEndpointThatBrokeIsKeptFromItsRequestAsSoonAsAnotherComesUp) {
   EngineDriver d(three_bands());
   d.add_endpoint(0, 1);
