@@ -443,9 +443,10 @@ uint32_t Engine::Impl::retry_after(Band& band) {
   const double rate = band.dispatch_rate.per_second(now_ns);
   double seconds = kRetryAfterMaxSeconds;
   if (rate > 0) seconds = static_cast<double>(band.ledger.parked) / rate;
-  seconds *= 1 + 0.25 * random.unit();
-  const double bounded = std::clamp<double>(seconds, kRetryAfterMinSeconds, kRetryAfterMaxSeconds);
-  return static_cast<uint32_t>(bounded + 0.5);
+  // Jitter comes last and downward, or all that is refused for long would come back at once.
+  seconds = std::clamp<double>(seconds, kRetryAfterMinSeconds, kRetryAfterMaxSeconds);
+  seconds *= 1 - 0.25 * random.unit();
+  return std::max(kRetryAfterMinSeconds, static_cast<uint32_t>(seconds + 0.5));
 }
 
 void Engine::Impl::pool_may_have_flipped() {

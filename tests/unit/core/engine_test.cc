@@ -1,5 +1,9 @@
 #include "core/engine.h"
 
+#include <set>
+
+#include "core/limits.h"
+
 #include "tests/unit/core/engine_fixture.h"
 #include "tests/unit/core/policy_double.h"
 
@@ -429,9 +433,22 @@ TEST(Engine, RetryAfterIsTheQueueOverItsRate) {
   }
   const RequestId refused = d.submit({});
   ASSERT_EQ(d.ended.count(refused.seq), 1u);
-  EXPECT_GE(d.ended[refused.seq].retry_after_s, 10u);
-  EXPECT_LE(d.ended[refused.seq].retry_after_s, 14u)
-      << "21 parked at 2 a second, and up to a quarter of jitter";
+  EXPECT_GE(d.ended[refused.seq].retry_after_s, 8u);
+  EXPECT_LE(d.ended[refused.seq].retry_after_s, 11u)
+      << "21 parked at 2 a second, less up to a quarter of jitter";
+}
+
+TEST(Engine, RetryAfterIsSpreadAlsoWhereItIsAtItsLongest) {
+  Pipeline p = three_bands();
+  p.bands[0].requests_max = 1;
+  EngineDriver d(p);
+  d.add_endpoint(0, 0);
+  d.submit({});
+  std::set<uint32_t> seconds;
+  for (int i = 0; i < 200; ++i) seconds.insert(d.ended[d.submit({}).seq].retry_after_s);
+  EXPECT_GT(seconds.size(), 5u);
+  EXPECT_GE(*seconds.begin(), 1u);
+  EXPECT_LE(*seconds.rbegin(), kRetryAfterMaxSeconds);
 }
 
 TEST(Engine, CostIsChargedAtDispatchGrownByProgressAndSettledByUsage) {
