@@ -1,6 +1,7 @@
 #include "core/engine.h"
 
 #include <set>
+#include <tuple>
 
 #include "core/limits.h"
 
@@ -263,12 +264,8 @@ TEST(Engine, OrderingsSeeADeadlineThatDoesNotDependOnThePool) {
 }
 
 TEST(Engine, AWithdrawnReportHasNoAgeAndNoLoadButItsColumns) {
-  struct Seen {
-    uint64_t age;
-    uint32_t waiting;
-    int64_t label;
-    friend bool operator==(const Seen&, const Seen&) = default;
-  } seen{};
+  using Seen = std::tuple<uint64_t, uint32_t, int64_t>;  // age, waiting, label
+  Seen seen;
   ScorerDouble scorer{.score = [&](const sluice_requests&, const sluice_endpoints& e,
                                    uint32_t row) {
     if (e.slot[row] == 0) seen = {e.metrics_age_ns[row], e.waiting[row], e.ints[0][row]};
