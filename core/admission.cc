@@ -40,17 +40,20 @@ void Engine::Impl::enforce_limits(Request* newcomer) {
   }
 }
 
-// Evicts what the eviction policy of the newcomer's band chooses, lowest band first, until every
-// limit holds. If it does not choose enough, nobody is evicted and the answer is false.
+// Evicts what the eviction policy of the newcomer's band chooses, lowest band first, until as much
+// has left as the newcomer brought over a limit. If it does not choose enough, nobody is evicted
+// and the answer is false.
 bool Engine::Impl::make_room(Request* newcomer) {
   Band& band = band_of(*newcomer);
-  // What is left over each limit, victims chosen so far taken off.
-  uint64_t band_requests = over(band.ledger.parked, band.config.requests_max);
-  uint64_t band_bytes = over(band.ledger.parked_bytes, band.config.bytes_max);
-  uint64_t host_requests = over(total.parked, pipeline.requests_max);
-  uint64_t host_bytes = over(total.parked_bytes, pipeline.bytes_max);
+  // What is left of the newcomer's own part in what is over each limit, victims chosen so far taken
+  // off. What was over before it came, since a limit was lowered, is not its to make good.
+  const uint64_t bytes = newcomer->bytes;
+  uint64_t band_requests = std::min<uint64_t>(over(band.ledger.parked, band.config.requests_max), 1);
+  uint64_t band_bytes = std::min(over(band.ledger.parked_bytes, band.config.bytes_max), bytes);
+  uint64_t host_requests = std::min<uint64_t>(over(total.parked, pipeline.requests_max), 1);
+  uint64_t host_bytes = std::min(over(total.parked_bytes, pipeline.bytes_max), bytes);
 
-  std::vector<Request*> victims;
+  victims.clear();
   newcomer->doomed = true;  // it is no candidate for itself, and does not count as parked
   const auto set_aside = [&](Request* r, int sign) {
     band_of(*r).flows.pretend(r->flow->slot, sign, sign * static_cast<int64_t>(r->bytes),
@@ -60,11 +63,11 @@ bool Engine::Impl::make_room(Request* newcomer) {
 
   const auto choose_in = [&](Band& from) -> Request* {
     PolicySlot& policy = band.eviction[from.rank - band.rank];
-    if (!policy.active()) return nullptr;
+    if (!policy.active() || from.ledger.parked == 0) return nullptr;
     flush(from);
     const auto* vtable = static_cast<const sluice_eviction_v1*>(policy.vtable());
-    RequestRows newcomer_row;
-    newcomer_row.add(*newcomer, 0, deadlines.earliest(*newcomer), band.config.priority, 0);
+    newcomer_row.clear();
+    newcomer_row.add(*newcomer, band.flows.hash(*newcomer->flow), band.config.priority, 0);
     const sluice_band view = band_view(from);
     const sluice_need need{
         .struct_size = sizeof(sluice_need),
@@ -86,12 +89,12 @@ bool Engine::Impl::make_room(Request* newcomer) {
         return nullptr;
       }
       rows.clear();
-      std::vector<Request*> shown;
+      shown.clear();
       for (Request* r = from.flows.at(slot)->newest; r != nullptr && shown.size() < kVictimRowsMax;
            r = r->older) {
         if (r->doomed) continue;
         shown.push_back(r);
-        rows.add(*r, 0, deadlines.earliest(*r), from.config.priority, 0);
+        rows.add(*r, from.flows.hash(*r->flow), from.config.priority, 0);
       }
       if (shown.empty()) return nullptr;
       keys = rows.seq();

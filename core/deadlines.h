@@ -42,7 +42,7 @@ class Deadlines {
     if (!wall_.empty()) at = std::min(at, wall_.top()->wall_deadline);
     return at;
   }
-  // The earliest deadline of R if the pool stays as it is.
+  // The earliest deadline of R if the pool stays as it is. Policies see Request::nominal_deadline.
   TimeNs earliest(const Request& r) const {
     TimeNs at = r.wall_deadline;
     if (r.serving_deadline != kNever)

@@ -8,8 +8,10 @@ namespace sluice {
 // Every admissible pair of request and endpoint, best first. Bands are strict: a lower one is
 // looked at only when nothing of a higher one can be dispatched.
 void Engine::Impl::dispatch_all() {
-  for (auto& band : bands)
+  for (auto& band : bands) {
+    band->ask_again_ns = kNever;  // also when nothing is left to ask about
     if (band->admissible != 0) dispatch_band(*band);
+  }
 }
 
 void Engine::Impl::dispatch_band(Band& band) {
@@ -37,7 +39,6 @@ void Engine::Impl::dispatch_band(Band& band) {
 // The slot of a ready flow, or SLUICE_NONE if the policy chooses to idle.
 uint32_t Engine::Impl::pick_flow(Band& band) {
   const sluice_flows& flows = band.flows.view(now_ns);
-  band.ask_again_ns = kNever;
   if (band.fairness.active()) {
     const auto* vtable = static_cast<const sluice_fairness_v1*>(band.fairness.vtable());
     uint64_t retry_ns = SLUICE_NEVER;
@@ -141,7 +142,7 @@ void Engine::Impl::score(Band& band, Request* r) {
   candidate_rows.clear();
   for (uint32_t slot : candidate_slots) candidate_rows.push_back(endpoints.row_of(slot));
   rows.clear();
-  rows.add(*r, 0, deadlines.earliest(*r), band.config.priority,
+  rows.add(*r, band.flows.hash(*r->flow), band.config.priority,
            *std::max_element(candidate_cached.begin(), candidate_cached.end()));
   for (Scorer& scorer : scorers) {
     if (!scorer.slot.active()) {

@@ -7,8 +7,11 @@
 
 namespace sluice {
 
-EndpointTable::EndpointTable(RoomChanged room_changed, EndpointChanged endpoint_changed)
-    : room_changed_(std::move(room_changed)), endpoint_changed_(std::move(endpoint_changed)) {
+EndpointTable::EndpointTable(const AbsentColumns& absent, RoomChanged room_changed,
+                             EndpointChanged endpoint_changed)
+    : absent_(absent),
+      room_changed_(std::move(room_changed)),
+      endpoint_changed_(std::move(endpoint_changed)) {
   view_.struct_size = sizeof(view_);
 }
 
@@ -29,7 +32,7 @@ EndpointTable::Row& EndpointTable::row(uint32_t slot) {
 void EndpointTable::set(uint32_t slot, uint32_t limit, bool up) {
   Row& r = row(slot);
   if (!r.exists || r.ghost) {
-    r.reported = false;
+    r.report = {};
     r.paused_until = r.pause = 0;
     r.dispatches = 0;
   }
@@ -62,7 +65,7 @@ void EndpointTable::report(uint32_t slot, const EndpointReport& report) {
   Row& r = row(slot);
   if (!r.exists || r.ghost) return;
   r.report = report;
-  r.reported = true;
+  if (report.taken_ns == 0) r.report.waiting = r.report.running = 0, r.report.kv_used = 0;
   rows_stale_ = true;
 }
 
@@ -181,8 +184,10 @@ void EndpointTable::refresh_derived() {
 
 uint32_t EndpointTable::derive(uint32_t parent, std::vector<uint32_t> excluded) {
   std::ranges::sort(excluded);
+  // Also if nothing of the rest is up and all may be used again: what is down may come back.
+  if (std::ranges::none_of(excluded, [&](uint32_t s) { return classes_[parent].members.contains(s); }))
+    return parent;
   const EndpointSet rest = rest_of(classes_[parent].members, excluded);
-  if (rest == classes_[parent].members) return parent;
   const auto key = std::make_pair(parent, excluded);
   if (auto it = derived_.find(key); it != derived_.end()) return it->second;
   uint32_t cls = static_cast<uint32_t>(classes_.size());
@@ -229,7 +234,7 @@ const sluice_endpoints& EndpointTable::view(TimeNs now) {
   if (rows_stale_) rebuild_rows();
   for (uint32_t i = 0; i < view_.count; ++i) {
     const Row& r = rows_[slot_[i]];
-    metrics_age_ns_[i] = r.reported ? now - std::min(now, r.report.taken_ns) : SLUICE_NEVER;
+    metrics_age_ns_[i] = r.report.taken_ns != 0 ? now - std::min(now, r.report.taken_ns) : SLUICE_NEVER;
   }
   return view_;
 }
@@ -238,14 +243,15 @@ void EndpointTable::rebuild_rows() {
   for (auto* c : {&slot_, &inflight_, &limit_, &waiting_, &running_}) c->clear();
   for (auto* c : {&inflight_cost_, &kv_tokens_max_, &metrics_age_ns_}) c->clear();
   kv_used_.clear();
+  ints_.resize(absent_.ints.size());
+  floats_.resize(absent_.floats.size());
   for (auto& c : ints_) c.clear();
   for (auto& c : floats_) c.clear();
   for (uint32_t slot = 0; slot < rows_.size(); ++slot) {
     const Row& r = rows_[slot];
     row_of_[slot] = kNone;
     if (!r.exists || !r.up) continue;
-    const size_t row = slot_.size();
-    row_of_[slot] = static_cast<uint32_t>(row);
+    row_of_[slot] = static_cast<uint32_t>(slot_.size());
     slot_.push_back(slot);
     inflight_.push_back(r.in_flight);
     limit_.push_back(r.limit);
@@ -255,16 +261,10 @@ void EndpointTable::rebuild_rows() {
     kv_tokens_max_.push_back(r.report.kv_tokens_max);
     metrics_age_ns_.push_back(0);
     kv_used_.push_back(r.report.kv_used);
-    if (ints_.size() < r.report.ints.size()) ints_.resize(r.report.ints.size());
-    if (floats_.size() < r.report.floats.size()) floats_.resize(r.report.floats.size());
-    for (size_t k = 0; k < ints_.size(); ++k) {
-      ints_[k].resize(row);
-      ints_[k].push_back(k < r.report.ints.size() ? r.report.ints[k] : 0);
-    }
-    for (size_t k = 0; k < floats_.size(); ++k) {
-      floats_[k].resize(row);
-      floats_[k].push_back(k < r.report.floats.size() ? r.report.floats[k] : 0);
-    }
+    for (size_t k = 0; k < ints_.size(); ++k)
+      ints_[k].push_back(k < r.report.ints.size() ? r.report.ints[k] : absent_.ints[k]);
+    for (size_t k = 0; k < floats_.size(); ++k)
+      floats_[k].push_back(k < r.report.floats.size() ? r.report.floats[k] : absent_.floats[k]);
   }
   int_columns_.clear();
   for (const auto& c : ints_) int_columns_.push_back(c.data());

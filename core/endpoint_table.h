@@ -15,6 +15,7 @@
 
 #include "core/endpoint_set.h"
 #include "core/flow_table.h"
+#include "core/pipeline.h"
 #include "core/stats.h"
 
 namespace sluice {
@@ -35,7 +36,10 @@ class EndpointTable {
   using RoomChanged = std::function<void(uint32_t cls, bool has_room)>;
   // Told when what the decision log says of an endpoint has changed.
   using EndpointChanged = std::function<void(uint32_t slot)>;
-  EndpointTable(RoomChanged room_changed, EndpointChanged endpoint_changed);
+  // ABSENT is borrowed: the declared columns that there are, and what fills up shorter rows.
+  EndpointTable(const AbsentColumns& absent, RoomChanged room_changed,
+                EndpointChanged endpoint_changed);
+  void absent_changed() { rows_stale_ = true; }
 
   void set(uint32_t slot, uint32_t limit, bool up);
   void remove(uint32_t slot);
@@ -83,7 +87,6 @@ class EndpointTable {
     uint64_t cost = 0, dispatches = 0;
     TimeNs paused_until = 0, pause = 0;
     EndpointReport report;
-    bool reported = false;
     std::vector<uint32_t> classes;  // that contain it
   };
 
@@ -94,6 +97,7 @@ class EndpointTable {
   void refresh_derived();  // O(derived classes): those of requests that broke and are not over
   void rebuild_rows();
 
+  const AbsentColumns& absent_;
   RoomChanged room_changed_;
   EndpointChanged endpoint_changed_;
   std::vector<Row> rows_;  // by slot

@@ -15,11 +15,15 @@ Engine::Impl::Impl(Pipeline first, uint64_t seed_value, TimeNs now)
       seed(seed_value),
       now_ns(now),
       random(seed_value),
-      endpoints([this](uint32_t cls, bool has_room) { room_changed(cls, has_room); },
-                [this](uint32_t slot) { log_endpoint(slot); }),
+      endpoints(
+          pipeline.endpoint_absent,
+          [this](uint32_t cls, bool has_room) { room_changed(cls, has_room); },
+          [this](uint32_t slot) { log_endpoint(slot); }),
       clocks(now),
       deadlines(clocks),
-      prefixes(pipeline.prefix_blocks_per_endpoint) {}
+      prefixes(pipeline.prefix_blocks_per_endpoint),
+      rows(pipeline.request_absent),
+      newcomer_row(pipeline.request_absent) {}
 
 Result<std::unique_ptr<Engine>> Engine::create(Pipeline pipeline, uint64_t seed, TimeNs now) {
   auto impl = std::make_unique<Impl>(Pipeline{}, seed, now);
@@ -63,7 +67,9 @@ RequestId Engine::submit(TimeNs now, const Submission& submission) {
   if (band.config.no_endpoint_ttl_ns != 0)
     r->empty_deadline =
         e.clocks.read(PoolClocks::kEmpty, e.now_ns) + band.config.no_endpoint_ttl_ns;
-  r->wall_deadline = s.wall_deadline_ns;
+  r->wall_deadline = r->nominal_deadline = s.wall_deadline_ns;
+  if (band.config.ttl_ns != 0)
+    r->nominal_deadline = std::min(r->nominal_deadline, e.now_ns + band.config.ttl_ns);
   r->bytes = s.bytes;
   r->model_hash = s.model_hash;
   r->prompt_tokens = s.prompt_tokens;
@@ -164,9 +170,9 @@ bool Engine::requeue(TimeNs now, RequestId id, Requeue why) {
   r->output_tokens = 0;
   r->cached_tokens = 0;
   r->cost = e.cost_of(r->prompt_tokens, 0, r->output_expected);
-  if (why == Requeue::kBroken && r->excluded.size() < kExclusionsMax &&
-      std::ranges::count(r->excluded, endpoint) == 0) {
-    r->excluded.push_back(endpoint);
+  if (why == Requeue::kBroken) {
+    if (r->excluded.size() < kExclusionsMax && std::ranges::count(r->excluded, endpoint) == 0)
+      r->excluded.push_back(endpoint);
     const uint32_t cls = e.endpoints.derive(e.endpoints.class_of(r->host_class), r->excluded);
     e.use_class(r, cls);
     e.log_classes();
@@ -437,9 +443,10 @@ uint32_t Engine::Impl::retry_after(Band& band) {
   const double rate = band.dispatch_rate.per_second(now_ns);
   double seconds = kRetryAfterMaxSeconds;
   if (rate > 0) seconds = static_cast<double>(band.ledger.parked) / rate;
-  seconds *= 1 + 0.25 * random.unit();
-  const double bounded = std::clamp<double>(seconds, kRetryAfterMinSeconds, kRetryAfterMaxSeconds);
-  return static_cast<uint32_t>(bounded + 0.5);
+  // Jitter comes last and downward, or all that is refused for long would come back at once.
+  seconds = std::clamp<double>(seconds, kRetryAfterMinSeconds, kRetryAfterMaxSeconds);
+  seconds *= 1 - 0.25 * random.unit();
+  return std::max(kRetryAfterMinSeconds, static_cast<uint32_t>(seconds + 0.5));
 }
 
 void Engine::Impl::pool_may_have_flipped() {

@@ -67,6 +67,8 @@ class Engine {
   // No room from now on; the slot may be given to another endpoint once endpoint_idle(slot).
   void remove_endpoint(TimeNs now, uint32_t slot);
   bool endpoint_idle(uint32_t slot) const;
+  // What the endpoint said of its load. A report with taken_ns = 0 withdraws the one before: policies
+  // then see an age of SLUICE_NEVER and no load, while the declared columns are as the report has them.
   void report(TimeNs now, uint32_t slot, const EndpointReport& report);
   // Defines the class ID as these endpoint slots, up or not. Parked requests follow.
   void set_class(TimeNs now, ClassId id, const std::vector<uint32_t>& members);

@@ -138,7 +138,8 @@ struct Engine::Impl {
   bool log_dirty = false;
 
   // Scratch, kept to allocate nothing in steady state.
-  RequestRows rows;
+  RequestRows rows, newcomer_row;
+  std::vector<Request*> victims, shown;
   std::vector<uint64_t> keys;
   std::vector<sluice_event> event_scratch;
   std::vector<Candidate> candidates;

@@ -43,6 +43,13 @@ struct CostConfig {
   double cached = 0.0;  // per prompt token found in a prefix cache; an uncached one costs 1
 };
 
+// What a row holds in each declared column that its source is missing from. Columns are never taken
+// back, so these lists only grow from one pipeline to the next.
+struct AbsentColumns {
+  std::vector<int64_t> ints;
+  std::vector<double> floats;
+};
+
 struct Pipeline {
   uint64_t generation = 0;        // the driver's number for this pipeline; each one its own
   std::vector<BandConfig> bands;  // 1 .. kBandsMax, priorities strictly falling
@@ -56,6 +63,7 @@ struct Pipeline {
   PickerKind picker = PickerKind::kMaxScore;
   uint32_t picker_endpoints_max = 1;
   CostConfig cost;
+  AbsentColumns request_absent, endpoint_absent;
   uint32_t prefix_block_tokens = 64;  // tokens that one entry of Submission::prefix stands for
   uint32_t prefix_blocks_per_endpoint = 31250;
 };

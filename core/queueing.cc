@@ -107,7 +107,7 @@ uint64_t Engine::Impl::key_of(Band& band, const Request& r) {
   const auto* vtable = static_cast<const sluice_ordering_v1*>(band.ordering.vtable());
   if (vtable->observe != nullptr) flush(band);
   rows.clear();
-  rows.add(r, 0, deadlines.earliest(r), band.config.priority, r.cached_tokens);
+  rows.add(r, band.flows.hash(*r.flow), band.config.priority, r.cached_tokens);
   const sluice_band view = band_view(band);
   try {
     vtable->keys(band.ordering.object(), band.ordering.state(),

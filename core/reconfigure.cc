@@ -106,6 +106,7 @@ Result<void> Engine::Impl::reconfigure(Pipeline next) {
   std::vector<std::unique_ptr<Band>> before = std::exchange(bands, {});
   const std::vector<TenantConfig> tenants_before = std::move(pipeline.tenants);
   pipeline = std::move(next);
+  endpoints.absent_changed();
 
   for (uint32_t rank = 0; rank < pipeline.bands.size(); ++rank) {
     const auto old = std::ranges::find_if(before, [&](const auto& band) {

@@ -19,6 +19,7 @@ struct Request {
   TimeNs arrival_ns = 0;
   TimeNs serving_deadline = kNever, empty_deadline = kNever;  // readings of the two pool clocks
   TimeNs wall_deadline = kNever;
+  TimeNs nominal_deadline = kNever;  // what policies see: arrival + TTL, whatever the pool does
   TimeNs parked_since = 0, parked_before = 0;  // the parking that lasts; and earlier ones, summed
   uint64_t key = 0;                            // of the ordering policy
   uint64_t bytes = 0;

@@ -7,12 +7,9 @@ namespace {
 
 template <typename T>
 void add_declared(std::vector<std::vector<T>>& columns, const std::vector<T>& values,
-                  uint32_t row) {
-  if (columns.size() < values.size()) columns.resize(values.size());
-  for (size_t k = 0; k < columns.size(); ++k) {
-    columns[k].resize(row);  // rows of requests that came before the column was declared
-    columns[k].push_back(k < values.size() ? values[k] : T{});
-  }
+                  const std::vector<T>& absent) {
+  for (size_t k = 0; k < columns.size(); ++k)
+    columns[k].push_back(k < values.size() ? values[k] : absent[k]);
 }
 
 template <typename T>
@@ -23,7 +20,9 @@ void point(const std::vector<std::vector<T>>& columns, std::vector<const T*>& po
 
 }  // namespace
 
-RequestRows::RequestRows() { view_.struct_size = sizeof(view_); }
+RequestRows::RequestRows(const AbsentColumns& absent) : absent_(absent) {
+  view_.struct_size = sizeof(view_);
+}
 
 void RequestRows::clear() {
   view_.count = 0;
@@ -32,15 +31,17 @@ void RequestRows::clear() {
   for (auto* c : {&flow_, &prompt_tokens_, &output_expected_, &output_max_, &cached_tokens_})
     c->clear();
   priority_.clear();
+  ints_.resize(absent_.ints.size());
+  floats_.resize(absent_.floats.size());
   for (auto& c : ints_) c.clear();
   for (auto& c : floats_) c.clear();
 }
 
-void RequestRows::add(const Request& r, uint64_t flow_hash, TimeNs deadline, int32_t priority,
+void RequestRows::add(const Request& r, uint64_t flow_hash, int32_t priority,
                       uint32_t cached_tokens) {
   seq_.push_back(r.id.seq);
   arrival_ns_.push_back(r.arrival_ns);
-  deadline_ns_.push_back(deadline);
+  deadline_ns_.push_back(r.nominal_deadline);
   cost_.push_back(r.cost);
   bytes_.push_back(r.bytes);
   flow_hash_.push_back(flow_hash);
@@ -51,8 +52,8 @@ void RequestRows::add(const Request& r, uint64_t flow_hash, TimeNs deadline, int
   output_max_.push_back(r.output_max);
   cached_tokens_.push_back(cached_tokens);
   priority_.push_back(priority);
-  add_declared(ints_, r.ints, view_.count);
-  add_declared(floats_, r.floats, view_.count);
+  add_declared(ints_, r.ints, absent_.ints);
+  add_declared(floats_, r.floats, absent_.floats);
   ++view_.count;
 }
 

@@ -73,8 +73,8 @@ struct Submission {
   uint32_t output_max = 0;           // as asked for; 0 = not given
   TimeNs wall_deadline_ns = kNever;  // from its header; on top of the band's TTLs
   std::span<const uint64_t> prefix;  // chained hashes of its prompt's blocks, first block first
-  std::span<const int64_t>
-      ints;  // declared columns of requests; may be shorter than what was declared
+  // Declared columns of requests; those beyond the end hold what Pipeline::request_absent says.
+  std::span<const int64_t> ints;
   std::span<const double> floats;
 };
 
@@ -89,11 +89,11 @@ struct Completion {
 
 // Load of an endpoint as it told by itself.
 struct EndpointReport {
-  TimeNs taken_ns = 0;  // when the scrape was sent
+  TimeNs taken_ns = 0;  // when the scrape was sent; 0 = there is no fresh one
   uint32_t waiting = 0, running = 0;
   float kv_used = 0;           // 0 .. 1
   uint64_t kv_tokens_max = 0;  // 0 = unknown
-  std::vector<int64_t> ints;   // declared columns of endpoints
+  std::vector<int64_t> ints;   // declared columns of endpoints, as Submission's
   std::vector<double> floats;
 };
 

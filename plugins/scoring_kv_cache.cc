@@ -1,5 +1,5 @@
 // The endpoint whose KV cache is emptiest: 1 - used. As llm-d's kv-cache-utilization-scorer.
-// O(pairs).
+// O(pairs). An endpoint of which nothing fresh is known gets the mean of the others.
 #include <algorithm>
 
 #include <sluice/sluice.hpp>
@@ -14,6 +14,7 @@ struct KvCache {
     const auto used = endpoints.kv_used();
     for (uint32_t i = 0; i < pairs.size(); ++i)
       out[i] = 1.0F - std::clamp(used[pairs.endpoint(i)], 0.0F, 1.0F);
+    sluice::level_unknown(endpoints, pairs, out);
   }
 };
 

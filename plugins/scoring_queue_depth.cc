@@ -1,5 +1,6 @@
 // The endpoint whose own queue is shortest, between 1 (shortest of the candidates) and 0 (longest);
-// 1 if all are equal. As llm-d's queue-scorer. O(pairs).
+// 1 if all are equal. As llm-d's queue-scorer. O(pairs). An endpoint of which nothing fresh is known
+// gets the mean of the others.
 #include <algorithm>
 
 #include <sluice/sluice.hpp>
@@ -16,12 +17,14 @@ struct QueueDepth {
     uint32_t least = UINT32_MAX;
     uint32_t most = 0;
     for (uint32_t i = 0; i < pairs.size(); ++i) {
+      if (!endpoints.known(pairs.endpoint(i))) continue;
       least = std::min(least, waiting[pairs.endpoint(i)]);
       most = std::max(most, waiting[pairs.endpoint(i)]);
     }
     const auto range = static_cast<float>(most - least);
     for (uint32_t i = 0; i < pairs.size(); ++i)
-      out[i] = most == least ? 1.0F : static_cast<float>(most - waiting[pairs.endpoint(i)]) / range;
+      out[i] = most <= least ? 1.0F : static_cast<float>(most - waiting[pairs.endpoint(i)]) / range;
+    sluice::level_unknown(endpoints, pairs, out);
   }
 };
 

@@ -44,6 +44,12 @@ BuiltPipeline build_pipeline(const config::Config& config, config::Diagnostics& 
   p.picker_endpoints_max = config.picker_max_endpoints;
   p.cost = config.cost;
   p.prefix_block_tokens = kPrefixBlockTokens;
+  // After every create, so that no column that a policy of this pipeline reads is missing.
+  const plugins::DeclaredColumns columns = plugins::PluginRegistry::instance().declared();
+  for (const auto& c : columns.request_ints) p.request_absent.ints.push_back(c.absent);
+  for (const auto& c : columns.request_floats) p.request_absent.floats.push_back(c.absent);
+  for (const auto& c : columns.endpoint_ints) p.endpoint_absent.ints.push_back(c.absent);
+  for (const auto& c : columns.endpoint_floats) p.endpoint_absent.floats.push_back(c.absent);
   if (built.status == Loader::Status::kOk) built.pipeline = std::move(p);
   return built;
 }

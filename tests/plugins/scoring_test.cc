@@ -12,6 +12,7 @@ struct Endpoint {
   uint32_t inflight = 0, limit = 8, waiting = 0, running = 0;
   float kv_used = 0;
   uint32_t cached_tokens = 0;
+  bool known = true;
 };
 
 // The scores of ENDPOINTS (all of them, unless ROWS says which may be used) for a prompt of
@@ -32,6 +33,7 @@ std::vector<float> score(const std::string& file, const std::vector<Endpoint>& e
     waiting.push_back(e.waiting);
     running.push_back(e.running);
     kv.push_back(e.kv_used);
+    age[kv.size() - 1] = e.known ? 1'000'000 : SLUICE_NEVER;
   }
   const sluice_endpoints table{sizeof(table), count,          slot.data(),    inflight.data(),
                                limit.data(),  waiting.data(), running.data(), cost.data(),
@@ -62,6 +64,17 @@ TEST(ScoringQueueDepth, IsMinMaxOverTheCandidates) {
   EXPECT_EQ(score("scoring_queue_depth", {{.waiting = 7}, {.waiting = 7}}), (Scores{1, 1}));
   EXPECT_EQ(score("scoring_queue_depth", {{.waiting = UINT32_MAX}, {.waiting = 0}}),
             (Scores{0, 1}));
+}
+
+TEST(ScoringQueueDepthAndKvCache, AnEndpointWithoutAFreshScrapeNeitherAttractsNorRepels) {
+  EXPECT_EQ(score("scoring_queue_depth",
+                  {{.waiting = 10}, {.waiting = 4}, {.known = false}, {.waiting = 7}}),
+            (Scores{0, 1, 0.5, 0.5}));
+  EXPECT_EQ(score("scoring_queue_depth", {{.known = false}, {.known = false}}), (Scores{1, 1}));
+  EXPECT_EQ(score("scoring_queue_depth", {{.waiting = 9}, {.known = false}}), (Scores{1, 1}));
+  EXPECT_EQ(score("scoring_kv_cache", {{.kv_used = 0.5}, {.known = false}, {.kv_used = 1}}),
+            (Scores{0.5, 0.25, 0}));
+  EXPECT_EQ(score("scoring_kv_cache", {{.known = false}, {.known = false}}), (Scores{1, 1}));
 }
 
 TEST(ScoringQueueDepth, EndpointsThatMayNotBeUsedDoNotCount) {

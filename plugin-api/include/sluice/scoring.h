@@ -18,7 +18,7 @@ typedef struct sluice_endpoints {
   const uint32_t *waiting, *running; /* scraped: the engine's own queue; and its batch */
   const uint64_t *inflight_cost;
   const uint64_t *kv_tokens_max;  /* 0 = unknown */
-  const uint64_t *metrics_age_ns; /* SLUICE_NEVER = never scraped: waiting, running and kv_used are then 0 */
+  const uint64_t *metrics_age_ns; /* SLUICE_NEVER = no fresh scrape: waiting, running and kv_used are then 0 */
   const float *kv_used;           /* 0 .. 1 */
   const int64_t *const *ints;     /* ints[k][i]: declared column k, row i */
   const double *const *floats;

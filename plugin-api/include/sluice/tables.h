@@ -23,7 +23,8 @@ typedef struct sluice_requests {
   uint32_t struct_size, count;
   const uint64_t *seq; /* arrival sequence: unique and rising; the request's id, and the tie-break everywhere */
   const uint64_t *arrival_ns;
-  const uint64_t *deadline_ns; /* the earliest of its deadlines if the pool stays as it is; SLUICE_NEVER = none */
+  const uint64_t *deadline_ns; /* arrival + its TTL, or what its header says if sooner; the same whether or
+                                * not the pool has endpoints just now; SLUICE_NEVER = none */
   const uint64_t *cost;        /* estimate for prompt and output */
   const uint64_t *bytes;       /* of the body */
   const uint64_t *flow_hash, *model_hash;

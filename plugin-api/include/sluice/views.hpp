@@ -172,6 +172,8 @@ class Endpoints {
   Column<const uint64_t> inflight_cost() const { return {raw_.inflight_cost, raw_.count}; }
   Column<const uint64_t> kv_tokens_max() const { return {raw_.kv_tokens_max, raw_.count}; }
   Column<const uint64_t> metrics_age_ns() const { return {raw_.metrics_age_ns, raw_.count}; }
+  // Whether its scraped columns mean anything.
+  bool known(uint32_t row) const { return raw_.metrics_age_ns[row] != SLUICE_NEVER; }
   Column<const float> kv_used() const { return {raw_.kv_used, raw_.count}; }
   Column<const int64_t> integers(uint32_t column) const { return {raw_.ints[column], raw_.count}; }
   Column<const double> numbers(uint32_t column) const { return {raw_.floats[column], raw_.count}; }
@@ -196,6 +198,22 @@ class Pairs {
 };
 
 using Scores = Column<float>;  // one a pair, 0 .. 1; holds 0 until written
+
+// Gives the pairs whose endpoint's scraped columns are unknown the mean score of the others, so that
+// they neither attract nor repel; 1 if all are unknown.
+inline void level_unknown(const Endpoints& endpoints, const Pairs& pairs, Scores out) {
+  float sum = 0;
+  uint32_t known = 0;
+  for (uint32_t i = 0; i < pairs.size(); ++i) {
+    if (!endpoints.known(pairs.endpoint(i))) continue;
+    sum += out[i];
+    ++known;
+  }
+  const float mean = known == 0 ? 1.0F : sum / static_cast<float>(known);
+  for (uint32_t i = 0; i < pairs.size(); ++i)
+    if (!endpoints.known(pairs.endpoint(i))) out[i] = mean;
+}
+
 using Event = sluice_event;
 using Band = sluice_band;
 using Need = sluice_need;

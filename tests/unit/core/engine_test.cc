@@ -1,6 +1,12 @@
 #include "core/engine.h"
 
+#include <set>
+#include <tuple>
+
+#include "core/limits.h"
+
 #include "tests/unit/core/engine_fixture.h"
+#include "tests/unit/core/policy_double.h"
 
 namespace sluice {
 namespace {
@@ -234,6 +240,73 @@ TEST(Engine, ARequeuedRequestIsTheHeadOfItsFlowAndKeepsItsDeadline) {
   EXPECT_EQ(d.ended[b.seq].outcome, Outcome::kExpired);
 }
 
+TEST(Engine, OrderingsSeeADeadlineThatDoesNotDependOnThePool) {
+  OrderingDouble edf{.key = [](const sluice_requests& r, uint32_t row) {
+    EXPECT_NE(r.flow_hash[row], 0u);
+    return r.deadline_ns[row];
+  }};
+  Pipeline p = three_bands();
+  p.bands[0].ordering = edf.policy();
+  p.bands[0].ttl_ns = 10'000 * kMs;
+  p.bands[0].no_endpoint_ttl_ns = 60'000 * kMs;
+  EngineDriver d(p);
+  const RequestId first = d.submit({});  // while there is no endpoint
+  const RequestId second = d.submit({});
+  d.now += 1000 * kMs;
+  d.add_endpoint(0, 1);
+  const RequestId later = d.submit({});
+  const RequestId urgent = d.submit({.wall = d.now + 5000 * kMs});
+  d.complete(first);
+  d.complete(urgent);
+  d.complete(second);
+  EXPECT_EQ(d.dispatched,
+            (std::vector<uint64_t>{first.seq, urgent.seq, second.seq, later.seq}));
+}
+
+TEST(Engine, AWithdrawnReportHasNoAgeAndNoLoadButItsColumns) {
+  using Seen = std::tuple<uint64_t, uint32_t, int64_t>;  // age, waiting, label
+  Seen seen;
+  ScorerDouble scorer{.score = [&](const sluice_requests&, const sluice_endpoints& e,
+                                   uint32_t row) {
+    if (e.slot[row] == 0) seen = {e.metrics_age_ns[row], e.waiting[row], e.ints[0][row]};
+    return 0.0F;
+  }};
+  Pipeline p = three_bands();
+  p.scorers = {{scorer.policy(), 1}};
+  p.endpoint_absent.ints = {-1};
+  EngineDriver d(p);
+  d.add_endpoint(0, 9);
+  d.add_endpoint(1, 9);
+  d.submit({});
+  EXPECT_EQ(seen, (Seen{SLUICE_NEVER, 0, -1}));
+  d.engine->report(d.now, 0, {.taken_ns = d.now - 5, .waiting = 3, .ints = {8}});
+  d.submit({});
+  EXPECT_EQ(seen, (Seen{5, 3, 8}));
+  d.engine->report(d.now, 0, {.taken_ns = 0, .waiting = 3, .ints = {8}});
+  d.submit({});
+  EXPECT_EQ(seen, (Seen{SLUICE_NEVER, 0, 8}));
+}
+
+TEST(Engine, AnEndpointThatBrokeIsKeptFromItsRequestAsSoonAsAnotherComesUp) {
+  EngineDriver d(three_bands());
+  d.add_endpoint(0, 1);
+  d.add_endpoint(1, 1);
+  d.engine->set_endpoint(d.now, 1, 1, false);
+  const RequestId a = d.submit({});
+  d.engine->requeue(d.now, a, Engine::Requeue::kBroken);
+  d.settle();
+  EXPECT_EQ(d.dispatched.size(), 2u) << "nothing else is up, so it is tried there again";
+  const RequestId other = d.submit({.eligible = 2});
+  d.engine->set_endpoint(d.now, 1, 1, true);
+  d.settle();
+  EXPECT_EQ(d.where[other.seq], 1u);
+  d.engine->requeue(d.now, a, Engine::Requeue::kBroken);
+  d.settle();
+  EXPECT_EQ(d.dispatched.size(), 3u) << "it waits for the other, which is full, not for the broken";
+  d.complete(other);
+  EXPECT_EQ(d.where[a.seq], 1u);
+}
+
 TEST(Engine, AnEngineThatRejectsIsLeftAloneForAMomentAndLongerEachTime) {
   EngineDriver d(three_bands());
   d.add_endpoint(0, 4);
@@ -357,9 +430,22 @@ TEST(Engine, RetryAfterIsTheQueueOverItsRate) {
   }
   const RequestId refused = d.submit({});
   ASSERT_EQ(d.ended.count(refused.seq), 1u);
-  EXPECT_GE(d.ended[refused.seq].retry_after_s, 10u);
-  EXPECT_LE(d.ended[refused.seq].retry_after_s, 14u)
-      << "21 parked at 2 a second, and up to a quarter of jitter";
+  EXPECT_GE(d.ended[refused.seq].retry_after_s, 8u);
+  EXPECT_LE(d.ended[refused.seq].retry_after_s, 11u)
+      << "21 parked at 2 a second, less up to a quarter of jitter";
+}
+
+TEST(Engine, RetryAfterIsSpreadAlsoWhereItIsAtItsLongest) {
+  Pipeline p = three_bands();
+  p.bands[0].requests_max = 1;
+  EngineDriver d(p);
+  d.add_endpoint(0, 0);
+  d.submit({});
+  std::set<uint32_t> seconds;
+  for (int i = 0; i < 200; ++i) seconds.insert(d.ended[d.submit({}).seq].retry_after_s);
+  EXPECT_GT(seconds.size(), 5u);
+  EXPECT_GE(*seconds.begin(), 1u);
+  EXPECT_LE(*seconds.rbegin(), kRetryAfterMaxSeconds);
 }
 
 TEST(Engine, CostIsChargedAtDispatchGrownByProgressAndSettledByUsage) {

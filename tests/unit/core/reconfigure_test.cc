@@ -74,6 +74,51 @@ TEST(Reconfigure, ASubmissionReadByTheOldPipelineFindsItsBandAndTenantInTheNew) 
   EXPECT_EQ(d.engine->stats().bands[2].ledger.parked, 1u) << "an unknown one goes to the default";
 }
 
+TEST(Reconfigure, RowsOfBeforeAColumnWasDeclaredHoldItsAbsentValue) {
+  std::vector<int64_t> ints;
+  std::vector<double> floats;
+  OrderingDouble ordering{.key = [&](const sluice_requests& r, uint32_t row) {
+    ints.push_back(r.ints[0][row]);
+    floats.push_back(r.floats[1][row]);
+    return r.seq[row];
+  }};
+  ScorerDouble scorer{.score = [&](const sluice_requests& r, const sluice_endpoints& e,
+                                   uint32_t row) {
+    EXPECT_EQ(r.ints[0][0], -7);
+    EXPECT_EQ(e.ints[0][row], -9);
+    EXPECT_EQ(e.floats[0][row], row == 0 ? 3.0 : 0.25);
+    return row == 1 ? 1.0F : 0.0F;
+  }};
+  EngineDriver d(three_bands());
+  d.add_endpoint(0, 1);
+  d.add_endpoint(1, 1);
+  const RequestId a = d.submit({});
+  const RequestId b = d.submit({});
+  const RequestId c = d.submit({});
+  d.submit({});
+  Pipeline next = three_bands();
+  next.generation = 1;
+  next.bands[0].ordering = ordering.policy();
+  next.scorers = {{scorer.policy(), 1}};
+  next.request_absent = {.ints = {-7}, .floats = {0, 1.5}};
+  next.endpoint_absent = {.ints = {-9}, .floats = {0.25}};
+  ASSERT_TRUE(d.engine->reconfigure(d.now, next).ok());
+  d.settle();
+  EXPECT_EQ(ints, (std::vector<int64_t>{-7, -7}));
+  EXPECT_EQ(floats, (std::vector<double>{1.5, 1.5}));
+  d.engine->report(d.now, 0, {.taken_ns = d.now, .floats = {3.0}});
+  d.engine->set_endpoint(d.now, 0, 0, true);
+  d.engine->set_endpoint(d.now, 1, 0, true);
+  d.complete(a);
+  d.complete(b);
+  d.engine->set_class(d.now, 0, {});
+  d.engine->set_endpoint(d.now, 0, 1, true);
+  d.engine->set_endpoint(d.now, 1, 1, true);
+  d.engine->set_class(d.now, 0, {0, 1});
+  d.settle();
+  EXPECT_EQ(d.where[c.seq], 1u) << "two endpoints had room, so the scorer was asked";
+}
+
 TEST(Reconfigure, AFailureChangesNothing) {
   PolicyDouble broken{.pick = first_ready, .heard = {}, .state_fails = true};
   EngineDriver d(three_bands());
@@ -202,6 +247,27 @@ TEST(PolicySlot, AnIdlingPolicyIsAskedAgainWhenItSaid) {
   d.advance(500);
   EXPECT_EQ(d.dispatched.size(), 1u);
   EXPECT_EQ(d.engine->stats().policies[1].faults, 0u);
+}
+
+TEST(PolicySlot, AnIdlingPolicyWhoseWorkIsGoneIsNotAskedAgain) {
+  PolicyDouble idler{.pick =
+                         [](const sluice_flows& f, uint64_t* retry) {
+                           *retry = f.now_ns + 500;
+                           return SLUICE_NONE;
+                         },
+                     .heard = {},
+                     .flags = SLUICE_MAY_IDLE};
+  Pipeline p = three_bands();
+  p.bands[0].fairness = idler.policy();
+  p.bands[1].ttl_ns = 9000;
+  EngineDriver d(p);
+  d.add_endpoint(0, 1);
+  const RequestId idle = d.submit({});
+  EXPECT_EQ(d.engine->next_deadline(), d.now + 500);
+  d.engine->cancel(d.now, idle);
+  d.submit({.band = 1});
+  d.submit({.band = 1});
+  EXPECT_EQ(d.engine->next_deadline(), d.now + 9000) << "what is next is the other band's TTL";
 }
 
 }  // namespace
