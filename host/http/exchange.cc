@@ -30,8 +30,8 @@ bool starts_with_ignoring_case(beast::string_view text, std::string_view prefix)
 // the exchange alive.
 class Exchange::Mailbox : public Waiter {
  public:
-  Mailbox(std::shared_ptr<Worker> worker, std::weak_ptr<Exchange> exchange)
-      : worker_(std::move(worker)), exchange_(std::move(exchange)) {}
+  Mailbox(std::shared_ptr<Worker> worker, std::weak_ptr<Exchange> exchange, std::string target)
+      : worker_(std::move(worker)), exchange_(std::move(exchange)), target_(std::move(target)) {}
 
   void on_decision(const Decision& decision) override {
     asio::dispatch(worker_->context, [exchange = exchange_, decision] {
@@ -39,9 +39,12 @@ class Exchange::Mailbox : public Waiter {
     });
   }
 
+  std::string_view target() const override { return target_; }
+
  private:
   std::shared_ptr<Worker> worker_;
   std::weak_ptr<Exchange> exchange_;
+  std::string target_;
 };
 
 Exchange::Exchange(std::shared_ptr<Worker> worker, Client& client, Watchdog& watchdog,
@@ -171,9 +174,16 @@ Task<bool> Exchange::serve_inference(Api api) {
   request_.drop_head();
 
   record_.parked = true;
-  const auto mailbox = std::make_shared<Mailbox>(worker_, weak_from_this());
+  const auto mailbox = std::make_shared<Mailbox>(worker_, weak_from_this(), routed_.target);
   id_ = worker_->scheduler.submit(routed_.submission(*eligible), mailbox);
   routed_.prefix = {};  // the engine has its own
+  // The classes may have changed on the way there, when the request was not yet among those that
+  // were told.
+  const Backends& backends = worker_->backends;
+  if (backends.class_for(routed_.target) != eligible) {
+    worker_->scheduler.reclassify(
+        [&](std::string_view target) { return backends.class_for(target); });
+  }
   co_return co_await follow_decisions();
 }
 

@@ -252,8 +252,13 @@ void Pool::update_classes() {
   for (const ModelClasses::Change& change : classes_.update(Scheduler::now(), served)) {
     engine_.set_class(change.id, change.members);
   }
-  std::lock_guard lock(mutex_);
-  class_map_ = classes_.map();
+  const std::shared_ptr<const ClassMap> map = classes_.map();
+  {
+    std::lock_guard lock(mutex_);
+    class_map_ = map;
+  }
+  // What was parked under a class that its name has left would wait there for nobody.
+  engine_.reclassify([&](std::string_view target) { return map->find(target); });
 }
 
 void Pool::retry_later() {

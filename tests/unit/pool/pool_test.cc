@@ -38,6 +38,7 @@ struct FakeEngine : EnginePort {
   void set_class(ClassId id, const std::vector<uint32_t>& members) override {
     classes[id] = members;
   }
+  void reclassify(const Scheduler::ClassOf&) override {}
 
   std::map<uint32_t, Endpoint> endpoints;
   std::set<uint32_t> busy;
