@@ -291,10 +291,14 @@ Task<Exchange::Attempt> Exchange::fly(Flight& flight) {
     case HeadResult::kOk:
       break;
   }
-  backends.succeeded(flight.slot);
   const unsigned status = flight.parser->get().result_int();
-  if (record_.parked && (status == 429 || status == 503)) co_return Attempt::kRejected;
-  co_return co_await relay(flight);
+  if (record_.parked && (status == 429 || status == 503)) {
+    backends.succeeded(flight.slot);
+    co_return Attempt::kRejected;
+  }
+  const Attempt attempt = co_await relay(flight);
+  if (attempt == Attempt::kCut && !interrupted()) backends.failed(flight.slot);
+  co_return attempt;
 }
 
 // Sends the request and reads the head of the answer. A kept connection that turns out to be closed
@@ -374,6 +378,7 @@ Task<Exchange::Attempt> Exchange::relay(Flight& flight) {
            [this, &flight, &note_usage](bool keeps) {
              upstream_ = nullptr;
              note_usage();
+             worker_->backends.succeeded(flight.slot);
              if (keeps) worker_->upstreams.give(*flight.address, std::move(flight.connection));
              complete(Outcome::kCompleted);
            },
