@@ -116,7 +116,7 @@ class Pool final : public Backends, private ScrapeObserver {
   std::optional<uint32_t> free_slot(TimeNs now);
   void retire(Member& member, TimeNs now);
   void announce(Member& member);
-  void send_report(Member& member);
+  void send_report(const Member& member);
   void restart_scraper(Member& member);
   void publish_directory();
   void update_classes();
