@@ -170,11 +170,12 @@ bool Engine::requeue(TimeNs now, RequestId id, Requeue why) {
   r->output_tokens = 0;
   r->cached_tokens = 0;
   r->cost = e.cost_of(r->prompt_tokens, 0, r->output_expected);
-  if (why == Requeue::kBroken) {
-    if (r->excluded.size() < kExclusionsMax && std::ranges::count(r->excluded, endpoint) == 0)
-      r->excluded.push_back(endpoint);
-    const uint32_t cls = e.endpoints.derive(e.endpoints.class_of(r->host_class), r->excluded);
-    e.use_class(r, cls);
+  if (why == Requeue::kBroken && r->excluded.size() < kExclusionsMax &&
+      std::ranges::count(r->excluded, endpoint) == 0) {
+    r->excluded.push_back(endpoint);
+  }
+  if (r->host_class != kNone) {
+    e.use_class(r, e.class_of(*r));
     e.log_classes();
   }
   r->state = Request::State::kParked;
@@ -186,7 +187,11 @@ bool Engine::requeue(TimeNs now, RequestId id, Requeue why) {
   if (r->key != key_before) e.log_request(LogRecord::Kind::kMove, *r);
   if (why == Requeue::kRejected) e.endpoints.pause(endpoint, e.now_ns);
   e.endpoints.release(endpoint, charged);
-  if (e.drained) e.end_parked(r, Outcome::kDrained, Reason::kNone, true);
+  if (e.drained) {
+    e.end_parked(r, Outcome::kDrained, Reason::kNone, true);
+  } else if (r->host_class == kNone) {
+    e.end_parked(r, Outcome::kRejectedUnknownModel, Reason::kNone, true);
+  }
   e.expire();
   e.leave();
   return true;
@@ -230,6 +235,29 @@ void Engine::set_class(TimeNs now, ClassId id, const std::vector<uint32_t>& memb
   e.enter(now);
   e.endpoints.define(id, members);
   e.log_classes();
+  e.leave();
+}
+
+void Engine::reclassify(TimeNs now, const ClassOf& class_of) {
+  Impl& e = *impl_;
+  e.enter(now);
+  std::vector<Request*> all;
+  e.requests.for_each([&](Request& r) { all.push_back(&r); });
+  std::ranges::sort(all, {}, [](const Request* r) { return r->id.seq; });
+  for (Request* r : all) {
+    const std::optional<ClassId> cls = class_of(r->id, r->host_class);
+    if (cls.value_or(kNone) == r->host_class) continue;
+    const bool parked = r->state == Request::State::kParked;
+    if (parked && !cls) {
+      e.end_parked(r, Outcome::kRejectedUnknownModel, Reason::kNone, true);
+      continue;
+    }
+    r->host_class = cls.value_or(kNone);
+    if (!parked) continue;
+    e.use_class(r, e.class_of(*r));
+    e.log_classes();
+    e.log_request(LogRecord::Kind::kMove, *r);
+  }
   e.leave();
 }
 

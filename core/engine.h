@@ -19,6 +19,7 @@
 //   4. A request was dispatched only while nothing in a higher band could have been.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -72,6 +73,12 @@ class Engine {
   void report(TimeNs now, uint32_t slot, const EndpointReport& report);
   // Defines the class ID as these endpoint slots, up or not. Parked requests follow.
   void set_class(TimeNs now, ClassId id, const std::vector<uint32_t>& members);
+  // The class that a request (of the class CURRENT until now) belongs to; nullopt: nobody will ever
+  // serve it.
+  using ClassOf = std::function<std::optional<ClassId>(RequestId, ClassId current)>;
+  // Asks CLASS_OF about every request. A parked one moves, or ends as kRejectedUnknownModel; one in
+  // flight does so if it is requeued. O(requests): for when the classes themselves have changed.
+  void reclassify(TimeNs now, const ClassOf& class_of);
 
   // ---- time and life ----
   void advance(TimeNs now);

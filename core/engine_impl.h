@@ -50,6 +50,7 @@ struct Engine::Impl {
   void unblock(Band& band, Flow* flow);
   void unlink_blocked(Flow* flow);
   void room_changed(uint32_t cls, bool has_room);
+  uint32_t class_of(const Request& r);  // its own, without the endpoints that broke under it
   void use_class(Request* r, uint32_t cls);
   void may_be_idle(Band& band, Flow* flow);
   uint64_t key_of(Band& band, const Request& r);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "core/engine_impl.h"
 
@@ -119,10 +120,17 @@ uint64_t Engine::Impl::key_of(Band& band, const Request& r) {
   return key;
 }
 
+uint32_t Engine::Impl::class_of(const Request& r) {
+  const uint32_t cls = endpoints.class_of(r.host_class);
+  return r.excluded.empty() ? cls : endpoints.derive(cls, r.excluded);
+}
+
 void Engine::Impl::use_class(Request* r, uint32_t cls) {
+  const uint32_t before = std::exchange(r->cls, cls);
   endpoints.hold(cls);
-  endpoints.drop(r->cls);
-  r->cls = cls;
+  // Its flow may still stand in the class before, which may go with its last request.
+  if (r->state == Request::State::kParked) head_changed(band_of(*r), r->flow, r->flow->head());
+  endpoints.drop(before);
 }
 
 // ---- heads, and who is ready ----

@@ -29,7 +29,7 @@ struct Request {
   uint32_t prompt_tokens = 0, cached_tokens = 0, output_expected = 0, output_max = 0;
   uint32_t output_tokens = 0;  // so far
   uint32_t cls = 0;            // eligibility class, engine's own index
-  uint32_t host_class = 0;     // as submitted
+  uint32_t host_class = 0;     // the driver's; kNone: in flight, and nobody else will serve it
   uint32_t endpoint = kNone;
   uint32_t attempt = 0;
   uint32_t fairness_epoch = 0;  // which fairness state was charged

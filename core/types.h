@@ -26,7 +26,7 @@ struct RequestId {
 
 using ClassId = uint32_t;  // an eligibility class: a set of endpoints that requests may use
 
-// How a request ends; exactly one for each. The two marked (host) never reach the engine.
+// How a request ends; exactly one for each. The engine never ends one as what is marked (host).
 enum class Outcome : uint8_t {
   kCompleted,             // upstream answered, with any status
   kUpstreamError,         // no answer, retries spent
@@ -34,7 +34,7 @@ enum class Outcome : uint8_t {
   kCancelled,             // client left while parked
   kRejectedFull,          // a limit was met and no legal victim was found
   kRejectedNoEndpoint,    // pool empty and its queue full, or its TTL passed without any endpoint
-  kRejectedUnknownModel,  // (host) no endpoint ever served it
+  kRejectedUnknownModel,  // no endpoint ever served it; known to the driver alone
   kRejectedBad,           // (host) malformed
   kRejectedDraining,      // came while shutting down
   kDrained,               // parked at the drain deadline

@@ -30,8 +30,8 @@ bool starts_with_ignoring_case(beast::string_view text, std::string_view prefix)
 // the exchange alive.
 class Exchange::Mailbox : public Waiter {
  public:
-  Mailbox(std::shared_ptr<Worker> worker, std::weak_ptr<Exchange> exchange)
-      : worker_(std::move(worker)), exchange_(std::move(exchange)) {}
+  Mailbox(std::shared_ptr<Worker> worker, std::weak_ptr<Exchange> exchange, std::string target)
+      : worker_(std::move(worker)), exchange_(std::move(exchange)), target_(std::move(target)) {}
 
   void on_decision(const Decision& decision) override {
     asio::dispatch(worker_->context, [exchange = exchange_, decision] {
@@ -39,9 +39,12 @@ class Exchange::Mailbox : public Waiter {
     });
   }
 
+  std::string_view target() const override { return target_; }
+
  private:
   std::shared_ptr<Worker> worker_;
   std::weak_ptr<Exchange> exchange_;
+  std::string target_;
 };
 
 Exchange::Exchange(std::shared_ptr<Worker> worker, Client& client, Watchdog& watchdog,
@@ -171,9 +174,16 @@ Task<bool> Exchange::serve_inference(Api api) {
   request_.drop_head();
 
   record_.parked = true;
-  const auto mailbox = std::make_shared<Mailbox>(worker_, weak_from_this());
+  const auto mailbox = std::make_shared<Mailbox>(worker_, weak_from_this(), routed_.target);
   id_ = worker_->scheduler.submit(routed_.submission(*eligible), mailbox);
   routed_.prefix = {};  // the engine has its own
+  // The classes may have changed on the way there, when the request was not yet among those that
+  // were told.
+  const Backends& backends = worker_->backends;
+  if (backends.class_for(routed_.target) != eligible) {
+    worker_->scheduler.reclassify(
+        [&](std::string_view target) { return backends.class_for(target); });
+  }
   co_return co_await follow_decisions();
 }
 
@@ -281,10 +291,14 @@ Task<Exchange::Attempt> Exchange::fly(Flight& flight) {
     case HeadResult::kOk:
       break;
   }
-  backends.succeeded(flight.slot);
   const unsigned status = flight.parser->get().result_int();
-  if (record_.parked && (status == 429 || status == 503)) co_return Attempt::kRejected;
-  co_return co_await relay(flight);
+  if (record_.parked && (status == 429 || status == 503)) {
+    backends.succeeded(flight.slot);
+    co_return Attempt::kRejected;
+  }
+  const Attempt attempt = co_await relay(flight);
+  if (attempt == Attempt::kCut && !interrupted()) backends.failed(flight.slot);
+  co_return attempt;
 }
 
 // Sends the request and reads the head of the answer. A kept connection that turns out to be closed
@@ -364,6 +378,7 @@ Task<Exchange::Attempt> Exchange::relay(Flight& flight) {
            [this, &flight, &note_usage](bool keeps) {
              upstream_ = nullptr;
              note_usage();
+             worker_->backends.succeeded(flight.slot);
              if (keeps) worker_->upstreams.give(*flight.address, std::move(flight.connection));
              complete(Outcome::kCompleted);
            },

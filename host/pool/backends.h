@@ -44,8 +44,9 @@ class Backends {
   // Every model name that the endpoints list, sorted, each once. Patterns are left out.
   virtual std::vector<std::string> models() const = 0;
 
-  // How the last exchange with an endpoint went. succeeded: it answered, with any status. failed:
-  // no connection, or it broke before the first byte.
+  // How the last exchange with an endpoint went. succeeded: a whole answer came, with any status.
+  // failed: no connection, silence, or it broke before the answer's end. Nothing is told of one
+  // that the client or the scheduler cut short.
   virtual void succeeded(uint32_t slot) = 0;
   virtual void failed(uint32_t slot) = 0;
 };

@@ -17,6 +17,7 @@ class EnginePort {
   virtual bool endpoint_idle(uint32_t slot) = 0;
   virtual void report(uint32_t slot, const EndpointReport& report) = 0;
   virtual void set_class(ClassId id, const std::vector<uint32_t>& members) = 0;
+  virtual void reclassify(const Scheduler::ClassOf& class_of) = 0;
 };
 
 class SchedulerPort final : public EnginePort {
@@ -40,6 +41,7 @@ class SchedulerPort final : public EnginePort {
   void set_class(ClassId id, const std::vector<uint32_t>& members) override {
     scheduler_.with_engine([&](Engine& engine, TimeNs now) { engine.set_class(now, id, members); });
   }
+  void reclassify(const Scheduler::ClassOf& class_of) override { scheduler_.reclassify(class_of); }
 
  private:
   Scheduler& scheduler_;

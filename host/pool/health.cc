@@ -1,6 +1,7 @@
 #include "host/pool/health.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice {
 namespace {
@@ -15,8 +16,8 @@ TimeNs backoff(uint32_t streak) {
 bool Health::request_succeeded(TimeNs now) {
   request_failures_ = 0;
   connect_failures_ = 0;
-  if (state_ == State::kProbation) state_ = State::kUp;
-  return state_ == State::kEjected && readmit(State::kUp, now);
+  if (state_ == State::kEjected) return readmit(State::kUp, now);
+  return std::exchange(state_, State::kUp) != State::kUp;
 }
 
 bool Health::request_failed(TimeNs now) {
@@ -38,9 +39,7 @@ bool Health::connected(TimeNs now) {
 
 bool Health::scraped(TimeNs now) {
   if (connected(now)) return true;
-  if (state_ != State::kEjected) return false;
-  bool news = streak_ <= 1 || refused_since_ejected_;
-  return news && readmit(State::kProbation, now);
+  return state_ == State::kEjected && refused_since_ejected_ && readmit(State::kProbation, now);
 }
 
 bool Health::probe_due(TimeNs now) const {

@@ -1,18 +1,18 @@
 // Passive health of one endpoint: whether requests may be sent there, judged by how the last ones
 // went.
 //
-//   up --(kFailuresMax failures in a row)--> ejected --(proof)--> probation --(request succeeds)-->
-//   up
-//                                               ^--------(one failure)----------'
-// A failure is a connection that was refused, timed out, or broke before the first byte; an answer
-// of any status is a success. Scrapes see connections too: one refused counts like a request's, but
-// a page that is missing, slow or unreadable does not. Proof is, whichever comes first:
-//   - a request that succeeds (one sent before the ejection);
-//   - a good scrape, at once. If the endpoint was ejected again soon after coming back, though,
-//   scrapes succeed where
-//     requests fail, and a scrape is proof only if a connection was refused in between;
-//   - any connection once the backoff has passed: 1 s, doubling up to 30 s while ejections follow
-//   each other.
+//   up ------(kFailuresMax failures in a row)-----> ejected
+//   ejected --(a scrape or connection as proof)---> probation: one request at a time
+//   ejected --(a request succeeds)----------------> up
+//   probation --(a request succeeds)--------------> up
+//   probation --(one failure)---------------------> ejected
+// A request fails if its connection is refused, times out, or breaks before its answer's end; a
+// whole answer of any status is a success. Scrapes see connections too: one refused counts like a
+// request's, but a page that is missing, slow or unreadable does not. Proof is:
+//   - a good scrape, at once, if a connection was refused before it: the server was away and is
+//     back. Where only requests failed, scrapes that succeed say nothing;
+//   - any scrape that connects once the backoff has passed: 1 s, doubling up to 30 s while
+//     ejections follow each other.
 // Threads: one at a time. Time is an argument. O(1).
 #pragma once
 
@@ -27,7 +27,7 @@ class Health {
  public:
   enum class State : uint8_t { kUp, kProbation, kEjected };
 
-  // How requests and scrapes went. True if up() has changed.
+  // How requests and scrapes went. True if state() has changed.
   bool request_succeeded(TimeNs now);
   bool request_failed(TimeNs now);
   bool connect_failed(TimeNs now);  // of a scrape or probe

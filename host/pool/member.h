@@ -1,6 +1,8 @@
 // One slot of the pool: an endpoint, or what is left of one that was removed. Private to pool*.cc.
 #pragma once
 
+#include <algorithm>
+
 #include "host/pool/pool.h"
 
 namespace sluice {
@@ -12,8 +14,9 @@ struct Pool::Member {
   TimeNs since = 0;
   bool removed = false;
   TimeNs removed_at = 0;
-  uint32_t limit = 0;  // as the engine was told; kNone = none
+  uint32_t limit = 0;  // as configured; kNone = none
   Health health;
+  bool ejected = false;                            // as the engine was told
   std::optional<std::vector<std::string>> learnt;  // from /v1/models
   // Seen in its metrics since it came up, sorted: an adapter is loaded on demand, so that one which
   // idles now is still served.
@@ -27,6 +30,10 @@ struct Pool::Member {
   std::array<uint64_t, kMisses> scrapes_missed{};
 
   bool is(const config::Endpoint& other) const;
+  // Requests in flight at most, as things are: on probation, one.
+  uint32_t room() const {
+    return health.state() == Health::State::kProbation ? std::min(limit, 1u) : limit;
+  }
   ServedModels served() const;
   std::vector<int64_t> label_hashes(const PoolSettings& settings) const;
   bool is_stale(TimeNs now, const PoolSettings& settings) const;

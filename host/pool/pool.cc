@@ -202,23 +202,24 @@ void Pool::retire(Member& member, TimeNs now) {
 
 // The engine hears of a new or changed endpoint.
 void Pool::announce(Member& member) {
-  engine_.set_endpoint(member.slot, member.limit, member.health.up());
+  engine_.set_endpoint(member.slot, member.room(), member.health.up());
   send_report(member);
   if (member.scraper) return;
   spdlog::info("endpoint {} ({}) is there", member.address->name, member.address->authority);
   restart_scraper(member);
 }
 
-// What is known without asking: labels. Load and metrics stay as last scraped; taken_ns = 0 where
-// they never were.
-void Pool::send_report(Member& member) {
-  if (settings_.columns.empty()) return;
-  member.report.ints = member.label_hashes(settings_);
-  member.report.floats.clear();
+// What is known without asking: labels. Load stays as last scraped; taken_ns = 0 where it never
+// was, or too long ago to steer by.
+void Pool::send_report(const Member& member) {
+  EndpointReport report;
+  if (!member.stale) report = member.report;
+  report.ints = member.label_hashes(settings_);
+  report.floats.clear();
   for (const EndpointColumn& column : settings_.columns) {
-    if (column.kind == EndpointColumn::Kind::kMetric) member.report.floats.push_back(column.absent);
+    if (column.kind == EndpointColumn::Kind::kMetric) report.floats.push_back(column.absent);
   }
-  engine_.report(member.slot, member.report);
+  engine_.report(member.slot, report);
 }
 
 void Pool::restart_scraper(Member& member) {
@@ -255,8 +256,13 @@ void Pool::update_classes() {
   for (const ModelClasses::Change& change : classes_.update(Scheduler::now(), served)) {
     engine_.set_class(change.id, change.members);
   }
-  std::lock_guard lock(mutex_);
-  class_map_ = classes_.map();
+  const std::shared_ptr<const ClassMap> map = classes_.map();
+  {
+    std::lock_guard lock(mutex_);
+    class_map_ = map;
+  }
+  // What was parked under a class that its name has left would wait there for nobody.
+  engine_.reclassify([&](std::string_view target) { return map->find(target); });
 }
 
 void Pool::retry_later() {

@@ -7,9 +7,8 @@
 // settled() are [any]; everything else, construction and destruction too, is
 //   for the control io_context's thread (or while nothing runs it).
 // Order on a change: first a new address can be resolved, then the engine knows the classes, then
-// names map to them,
-//   then the engine may dispatch. So a transport never meets a slot or a class that the other side
-//   does not know yet.
+// names map to them, then what is parked follows its name, then the engine may dispatch. So a
+// transport never meets a slot or a class that the other side does not know yet.
 // Slots: an endpoint is its name and its address. It keeps its slot while it stays listed. A
 // removed one stays
 //   resolvable until its slot is given away, which needs that nothing of it is in flight and
@@ -119,7 +118,7 @@ class Pool final : public Backends, private ScrapeObserver {
   std::optional<uint32_t> free_slot(TimeNs now);
   void retire(Member& member, TimeNs now);
   void announce(Member& member);
-  void send_report(Member& member);
+  void send_report(const Member& member);
   void restart_scraper(Member& member);
   void publish_directory();
   void update_classes();

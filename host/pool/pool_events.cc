@@ -33,10 +33,10 @@ void Pool::on_reading(uint32_t slot, EngineReading reading) {
   member.report = std::move(reading.report);
   member.report.ints = member.label_hashes(settings_);
   engine_.report(slot, member.report);
+  if (member.health.scraped(Scheduler::now())) health_changed(member, "its metrics can be read");
   if (merge(member.adapters, reading.adapters) && member.served().unknown == false) {
     update_classes();
   }
-  if (member.health.scraped(Scheduler::now())) health_changed(member, "its metrics can be read");
   note_news(member);
 }
 
@@ -83,6 +83,7 @@ void Pool::check_stale(Member& member) {
         "no metrics of endpoint {} for {:.1f} s ({}); requests are still sent there, by Sluice's "
         "own count",
         name, seconds(now - std::max(member.report.taken_ns, member.since)), member.last_miss);
+    send_report(member);
   }
 }
 
@@ -97,10 +98,14 @@ void Pool::check_settled() {
 
 void Pool::health_changed(Member& member, const std::string& why) {
   const bool up = member.health.up();
-  if (up) {
+  const bool was_ejected = std::exchange(member.ejected, !up);
+  if (up && was_ejected) {
     spdlog::info("endpoint {} is back: {}", member.address->name, why);
-    member.adapters.clear();  // it may have been restarted with others
+    // It may have been restarted with others.
+    if (!std::exchange(member.adapters, {}).empty()) update_classes();
     if (member.scraper) member.scraper->ask_models();
+  } else if (up) {
+    spdlog::info("endpoint {} takes its full load again: {}", member.address->name, why);
   } else {
     spdlog::warn(
         "endpoint {} ({}) is taken out after failures in a row: {}; back when it answers, tried "
@@ -109,7 +114,7 @@ void Pool::health_changed(Member& member, const std::string& why) {
         seconds(member.health.backoff_ends_ns() - Scheduler::now()));
   }
   publish_directory();
-  engine_.set_endpoint(member.slot, member.limit, up);
+  engine_.set_endpoint(member.slot, member.room(), up);
 }
 
 // From here on succeeded() is worth a turn on the control thread, or not.

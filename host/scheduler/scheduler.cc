@@ -122,4 +122,15 @@ void Scheduler::tick() {
   turn.engine()->advance(turn.now());
 }
 
+void Scheduler::reclassify(const ClassOf& class_of) {
+  Turn turn(*this);
+  turn.engine()->reclassify(
+      turn.now(), [&](RequestId id, ClassId current) -> std::optional<ClassId> {
+        const auto it = impl_->waiters.find(id.seq);
+        const std::string_view target =
+            it != impl_->waiters.end() ? it->second->target() : std::string_view();
+        return target.empty() ? current : class_of(target);
+      });
+}
+
 }  // namespace sluice

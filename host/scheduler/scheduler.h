@@ -20,6 +20,9 @@ class Waiter {
   // Called once for each decision about this request, in order, never two at once, possibly before
   // submit returns. Must not block and must not call the scheduler: post it.
   virtual void on_decision(const Decision& decision) = 0;
+  // The model that says which endpoints may serve the request; "" = it stays where it was
+  // submitted. Called under the scheduler's lock.
+  virtual std::string_view target() const { return {}; }
 };
 
 class Scheduler {
@@ -39,6 +42,10 @@ class Scheduler {
   void complete(RequestId id, const Completion& completion);
   void requeue(RequestId id, Engine::Requeue why);
   void tick();
+  // The classes have changed: every request goes to the one that CLASS_OF names for its target, or
+  // ends as of an unknown model (nullopt). CLASS_OF is called under the lock. O(requests).
+  using ClassOf = std::function<std::optional<ClassId>(std::string_view target)>;
+  void reclassify(const ClassOf& class_of);
 
   // Anything else of the engine, under the lock; decisions are delivered afterwards. F takes
   // (Engine&, TimeNs now).

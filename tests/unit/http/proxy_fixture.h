@@ -24,6 +24,7 @@ class FakeBackends : public Backends {
     addresses_[slot] = address;
   }
   std::optional<ClassId> class_for(std::string_view model) const override {
+    if (model == "moves") return asked++ == 0 ? 7 : 0;  // the classes change after the first time
     return model == "unknown" ? std::nullopt : std::optional<ClassId>(0);
   }
   std::shared_ptr<const EndpointAddress> at(uint32_t slot) const override {
@@ -41,6 +42,7 @@ class FakeBackends : public Backends {
   void failed(uint32_t) override { ++failures; }
 
   std::atomic<int> successes = 0, failures = 0;
+  mutable std::atomic<int> asked = 0;
 
  private:
   mutable std::mutex mutex_;

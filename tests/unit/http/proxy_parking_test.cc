@@ -149,6 +149,13 @@ TEST_F(ParkingTest, ExpiresByItsBandsTtl) {
   EXPECT_EQ(records(1)[0].record.outcome, Outcome::kExpired);
 }
 
+TEST_F(ParkingTest, ClassesThatChangeOnTheWayToTheSchedulerStrandNobody) {
+  add_server(serve_forever);
+  const Running running = start();
+  EXPECT_EQ(ask(post(R"({"model":"moves"})")).status(), 200);
+  EXPECT_GE(backends.asked, 2);
+}
+
 TEST_F(ParkingTest, ExpiresByItsOwnHeader) {
   fill();
   const auto client = connect();

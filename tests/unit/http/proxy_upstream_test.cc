@@ -122,6 +122,8 @@ TEST_F(ProxyTest, AnAnswerThatEndsEarlyIsNeverCompleted) {
   EXPECT_TRUE(client->ended());
   EXPECT_EQ(records(1)[0].record.outcome, Outcome::kUpstreamError);
   EXPECT_EQ(stats().total.requeues, 0u) << "nothing is sent twice after the first byte";
+  EXPECT_EQ(backends.failures, 1);
+  EXPECT_EQ(backends.successes, 0) << "a head alone is no answer";
 }
 
 TEST_F(ProxyTest, AShortBodyIsNotPassedOffAsWhole) {

@@ -9,17 +9,17 @@ namespace {
 
 constexpr TimeNs kSecond = 1'000'000'000;
 
-// An endpoint that was ejected at time 0.
+// An endpoint that was ejected at time 0, by requests that failed.
 Health ejected() {
   Health health;
   for (uint32_t i = 0; i < kFailuresMax; i++) health.request_failed(0);
   return health;
 }
 
-// Ejected a second time, one second after a scrape brought it back.
+// Ejected a second time, as soon as it was back.
 Health ejected_twice() {
   Health health = ejected();
-  health.scraped(0);
+  health.connected(kBackoffMinNs);
   health.request_failed(kSecond);
   return health;
 }
@@ -71,10 +71,19 @@ TEST(Health, AScrapeThatConnectsForgetsScrapesThatDidNot) {
   EXPECT_TRUE(health.up());
 }
 
-TEST(Health, AGoodScrapeBringsBackAtOnce) {
-  Health health = ejected();
+TEST(Health, AGoodScrapeBringsBackAtOnceWhereConnectionsWereRefused) {
+  Health health;
+  for (uint32_t i = 0; i < kFailuresMax; i++) health.connect_failed(0);
+  EXPECT_FALSE(health.up());
   EXPECT_TRUE(health.scraped(1));
-  EXPECT_TRUE(health.up());
+  EXPECT_EQ(health.state(), Health::State::kProbation);
+}
+
+TEST(Health, AGoodScrapeIsNoProofWhereRequestsFailed) {
+  Health health = ejected();
+  EXPECT_FALSE(health.scraped(kBackoffMinNs - 1));
+  EXPECT_TRUE(health.scraped(kBackoffMinNs));
+  EXPECT_EQ(health.state(), Health::State::kProbation);
 }
 
 TEST(Health, ABareConnectionBringsBackOnlyAfterTheBackoff) {
@@ -94,19 +103,20 @@ TEST(Health, ARequestThatSucceedsBringsBackFully) {
 
 TEST(Health, OnProbationOneFailureIsEnough) {
   Health health = ejected();
-  health.scraped(1);
-  EXPECT_TRUE(health.request_failed(2));
+  health.scraped(kBackoffMinNs);
+  EXPECT_TRUE(health.request_failed(kBackoffMinNs + 1));
 }
 
 TEST(Health, ARequestThatSucceedsEndsProbation) {
   Health health = ejected();
-  health.scraped(1);
-  EXPECT_FALSE(health.request_succeeded(2));
+  health.scraped(kBackoffMinNs);
+  EXPECT_TRUE(health.request_succeeded(kBackoffMinNs + 1));
   EXPECT_EQ(health.state(), Health::State::kUp);
-  EXPECT_FALSE(health.request_failed(3));
+  EXPECT_FALSE(health.request_failed(kBackoffMinNs + 2));
+  EXPECT_FALSE(health.request_succeeded(kBackoffMinNs + 3));
 }
 
-TEST(Health, ScrapesThatSucceedWhereRequestsFailAreNoLongerProof) {
+TEST(Health, AFailureOnProbationDoublesTheBackoff) {
   Health health = ejected_twice();
   TimeNs out_until = kSecond + 2 * kBackoffMinNs;
   EXPECT_EQ(health.backoff_ends_ns(), out_until);
@@ -150,8 +160,8 @@ TEST(Health, AFailedProbeWaitsForALongerBackoff) {
   EXPECT_EQ(health.backoff_ends_ns(), kBackoffMinNs + 2 * kBackoffMinNs);
 }
 
-// Whatever happens in whatever order: what is returned is exactly the change of up(), nothing stays
-// out without a backoff that ends, and a probe that is due always readmits.
+// Whatever happens in whatever order: what is returned is exactly the change of state(), nothing
+// stays out without a backoff that ends, and a probe that is due always readmits.
 TEST(Health, InvariantsHoldUnderRandomHistories) {
   std::mt19937 random(7);
   for (int history = 0; history < 300; history++) {
@@ -159,7 +169,8 @@ TEST(Health, InvariantsHoldUnderRandomHistories) {
     TimeNs now = 0;
     for (int step = 0; step < 300; step++) {
       now += random() % (random() % 10 == 0 ? 40 * kSecond : kSecond / 4);
-      bool before = health.up(), due = health.probe_due(now), changed = false;
+      const Health::State before = health.state();
+      bool due = health.probe_due(now), changed = false;
       switch (random() % 5) {
         case 0:
           changed = health.request_succeeded(now);
@@ -180,7 +191,7 @@ TEST(Health, InvariantsHoldUnderRandomHistories) {
           changed = health.scraped(now);
           ASSERT_TRUE(!due || changed);
       }
-      ASSERT_EQ(changed, before != health.up());
+      ASSERT_EQ(changed, before != health.state());
       ASSERT_LE(health.failures(), 2 * kFailuresMax);
       if (!health.up()) {
         ASSERT_LE(health.backoff_ends_ns(), now + kBackoffMaxNs);

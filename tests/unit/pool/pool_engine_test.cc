@@ -10,12 +10,21 @@ namespace sluice {
 namespace {
 
 struct Recorder : Waiter {
+  explicit Recorder(std::string_view model) : model_(model) {}
   void on_decision(const Decision& decision) override { decisions.push_back(decision); }
   bool dispatched_to(uint32_t slot) const {
     return !decisions.empty() && decisions.back().kind == Decision::Kind::kDispatch &&
            decisions.back().endpoint == slot;
   }
+  bool ended_as(Outcome outcome) const {
+    return !decisions.empty() && decisions.back().kind == Decision::Kind::kEnd &&
+           decisions.back().outcome == outcome;
+  }
+  std::string_view target() const override { return model_; }
   std::vector<Decision> decisions;
+
+ private:
+  std::string model_;
 };
 
 class PoolEngineTest : public testing::Test {
@@ -51,17 +60,17 @@ class PoolEngineTest : public testing::Test {
       config::Endpoint endpoint;
       endpoint.name = name;
       endpoint.address = {"127.0.0.1", server->port(), ""};
-      endpoint.models = {"m-" + name};
+      if (!learns) endpoint.models = {"m-" + name};
       settings.pool.endpoints.push_back(endpoint);
     }
     pool->configure(settings);
   }
   struct Request {
     RequestId id;
-    std::shared_ptr<Recorder> recorder = std::make_shared<Recorder>();
+    std::shared_ptr<Recorder> recorder;
   };
   Request submit(std::string_view model) {
-    Request out;
+    Request out{{}, std::make_shared<Recorder>(model)};
     const std::optional<ClassId> eligible = pool->class_for(model);
     EXPECT_TRUE(eligible) << model;
     out.id = scheduler->submit({.flow = model, .eligible = eligible.value_or(0)}, out.recorder);
@@ -72,6 +81,7 @@ class PoolEngineTest : public testing::Test {
   asio::io_context io;
   TinyServer a{io}, b{io};
   PoolSettings settings;
+  bool learns = false;  // endpoints are listed without their models
   std::unique_ptr<Scheduler> scheduler;
   std::unique_ptr<SchedulerPort> port;
   std::unique_ptr<Pool> pool;
@@ -117,6 +127,68 @@ TEST_F(PoolEngineTest, AnEndpointThatComesBackStillHoldsWhatItHadInFlight) {
   EXPECT_TRUE(second.recorder->decisions.empty()) << "its one place is still taken";
   scheduler->complete(first.id, {});
   EXPECT_TRUE(second.recorder->dispatched_to(0));
+}
+
+TEST_F(PoolEngineTest, WhatWasParkedBeforeAnEndpointsModelsAreKnownFollowsItsName) {
+  learns = true;
+  a.replies["/v1/models"].hang = true;
+  list({{"a", &a}});
+  Request first = submit("ma"), second = submit("ma"), never = submit("nobody's");
+  EXPECT_TRUE(first.recorder->dispatched_to(0)) << "unknown: it may serve all";
+  a.shut();
+  a.open();
+  a.replies["/v1/models"] = {200, R"({"data":[{"id":"ma"}]})", "", false, false, ""};
+  ASSERT_TRUE(until([&] { return never.recorder->ended_as(Outcome::kRejectedUnknownModel); }));
+  EXPECT_TRUE(second.recorder->decisions.empty());
+  scheduler->complete(first.id, {});
+  EXPECT_TRUE(second.recorder->dispatched_to(0));
+}
+
+TEST_F(PoolEngineTest, WhatWaitsForAnEmptyPoolFollowsTheFirstEndpointsModels) {
+  learns = true;
+  a.replies["/v1/models"].body = R"({"data":[{"id":"ma"}]})";
+  list({});
+  std::vector<Request> waiting;
+  for (int i = 0; i < 3; i++) waiting.push_back(submit("ma"));
+  list({{"a", &a}});
+  ASSERT_TRUE(until([&] { return pool->class_for("other") == std::nullopt; }));
+  for (Request& request : waiting) {
+    EXPECT_TRUE(request.recorder->dispatched_to(0));
+    scheduler->complete(request.id, {});
+  }
+}
+
+TEST_F(PoolEngineTest, WhatWaitsForAPatternFollowsTheExactNameThatAnotherEndpointLists) {
+  list({{"a", &a}});
+  settings.pool.endpoints[0].models = {"llama-*"};
+  pool->configure(settings);
+  ASSERT_TRUE(submit("llama-3").recorder->dispatched_to(0));
+  Request waits = submit("llama-3");
+  EXPECT_TRUE(waits.recorder->decisions.empty());
+  list({{"b", &b}});
+  EXPECT_TRUE(waits.recorder->decisions.empty()) << "a known pattern without endpoints waits";
+  settings.pool.endpoints[0].models = {"llama-3"};
+  pool->configure(settings);
+  EXPECT_TRUE(waits.recorder->dispatched_to(1));
+}
+
+TEST_F(PoolEngineTest, ARequeueGoesByTheClassesAsTheyAreByThen) {
+  learns = true;
+  a.replies["/v1/models"].hang = b.replies["/v1/models"].hang = true;
+  list({{"a", &a}, {"b", &b}});
+  Request known = submit("m-b"), never = submit("nobody's");
+  ASSERT_EQ(known.recorder->decisions.size(), 1u);
+  ASSERT_EQ(never.recorder->decisions.size(), 1u);
+  learns = false;
+  list({{"a", &a}, {"b", &b}});
+  EXPECT_EQ(never.recorder->decisions.size(), 1u) << "it may still be served where it is";
+  scheduler->requeue(never.id, Engine::Requeue::kBroken);
+  EXPECT_TRUE(never.recorder->ended_as(Outcome::kRejectedUnknownModel));
+  scheduler->requeue(known.id, Engine::Requeue::kRejected);
+  EXPECT_TRUE(until([&] {
+    scheduler->tick();
+    return known.recorder->decisions.size() == 2 && known.recorder->dispatched_to(1);
+  }));
 }
 
 }  // namespace

@@ -38,6 +38,7 @@ struct FakeEngine : EnginePort {
   void set_class(ClassId id, const std::vector<uint32_t>& members) override {
     classes[id] = members;
   }
+  void reclassify(const Scheduler::ClassOf&) override {}
 
   std::map<uint32_t, Endpoint> endpoints;
   std::set<uint32_t> busy;
@@ -171,6 +172,67 @@ TEST_F(PoolTest, AdaptersInTheMetricsAreServedFromThenOn) {
 TEST_F(PoolTest, RotatesOverEndpointsThatAreUp) {
   list({endpoint("a", a.port()), endpoint("b", b.port())});
   EXPECT_THAT((std::vector{*pool.any(), *pool.any()}), UnorderedElementsAre(0, 1));
+}
+
+TEST_F(PoolTest, AnEndpointThatComesBackTakesOneRequestAtATimeUntilOneSucceeds) {
+  settings.pool.max_in_flight = 8;
+  list({endpoint("a", a.port())});
+  ASSERT_TRUE(settle());
+  EXPECT_EQ(engine.endpoints[0].limit, 8u);
+  a.shut();
+  ASSERT_TRUE(until([&] { return !engine.endpoints[0].up; }));
+  a.open();
+  ASSERT_TRUE(until([&] { return engine.endpoints[0].up; }));
+  EXPECT_EQ(engine.endpoints[0].limit, 1u);
+  config::Endpoint larger = endpoint("a", a.port());
+  larger.max_in_flight = 16;
+  list({larger});
+  EXPECT_EQ(engine.endpoints[0].limit, 1u) << "a reload proves nothing";
+  pool.succeeded(0);
+  EXPECT_TRUE(until([&] { return engine.endpoints[0].limit == 16; }));
+}
+
+TEST_F(PoolTest, ScrapesDoNotBringBackWhatRequestsEjected) {
+  list({endpoint("a", a.port())});
+  ASSERT_TRUE(settle());
+  fail_requests(0);
+  ASSERT_TRUE(until([&] { return !engine.endpoints[0].up; }));
+  const uint64_t scrapes = status("a").scrapes_good;
+  ASSERT_TRUE(until([&] { return engine.endpoints[0].up; }));
+  EXPECT_GT(status("a").scrapes_good, scrapes + 3) << "scrapes that were no proof";
+}
+
+TEST_F(PoolTest, StaleMetricsAreTakenBackFromTheEngine) {
+  settings.pool.stale_after_ns = 50'000'000;
+  settings.columns = {{EndpointColumn::Kind::kMetric, "temperature", -1, 0},
+                      {EndpointColumn::Kind::kLabelHash, "zone", 0, 77}};
+  list({endpoint("a", a.port())});
+  ASSERT_TRUE(settle());
+  ASSERT_TRUE(until([&] { return engine.reports[0].waiting == 2; }));
+  a.replies["/metrics"].status = 404;
+  ASSERT_TRUE(until([&] { return engine.reports[0].taken_ns == 0; }));
+  EXPECT_EQ(engine.reports[0].waiting, 0u);
+  EXPECT_THAT(engine.reports[0].ints, ElementsAre(77)) << "a label does not age";
+  EXPECT_THAT(engine.reports[0].floats, ElementsAre(-1));
+  EXPECT_TRUE(engine.endpoints[0].up);
+  EXPECT_EQ(status("a").waiting, 2u) << "people are told the last that was seen, and how old it is";
+  list({endpoint("a", a.port())});
+  EXPECT_EQ(engine.reports[0].taken_ns, 0u) << "a reload does not make it fresh";
+  a.replies["/metrics"].status = 200;
+  EXPECT_TRUE(until([&] { return engine.reports[0].waiting == 2; }));
+}
+
+TEST_F(PoolTest, AnEndpointRestartedWithoutItsAdaptersGetsNoRequestsForThem) {
+  a.replies["/metrics"].body += "vllm:lora_requests_info{running_lora_adapters=\"lora\"} 1\n";
+  list({endpoint("a", a.port())});
+  ASSERT_TRUE(settle());
+  ASSERT_TRUE(until([&] { return may_serve("lora") == std::vector<uint32_t>{0}; }));
+  a.shut();
+  ASSERT_TRUE(until([&] { return !engine.endpoints[0].up; }));
+  a.replies["/metrics"].body = kPage;
+  a.open();
+  ASSERT_TRUE(until([&] { return engine.endpoints[0].up; }));
+  EXPECT_THAT(may_serve("lora"), IsEmpty());
 }
 
 TEST_F(PoolTest, FailingRequestsEjectAndAGoodScrapeBringsBack) {
