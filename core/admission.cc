@@ -48,7 +48,8 @@ bool Engine::Impl::make_room(Request* newcomer) {
   // What is left of the newcomer's own part in what is over each limit, victims chosen so far taken
   // off. What was over before it came, since a limit was lowered, is not its to make good.
   const uint64_t bytes = newcomer->bytes;
-  uint64_t band_requests = std::min<uint64_t>(over(band.ledger.parked, band.config.requests_max), 1);
+  uint64_t band_requests =
+      std::min<uint64_t>(over(band.ledger.parked, band.config.requests_max), 1);
   uint64_t band_bytes = std::min(over(band.ledger.parked_bytes, band.config.bytes_max), bytes);
   uint64_t host_requests = std::min<uint64_t>(over(total.parked, pipeline.requests_max), 1);
   uint64_t host_bytes = std::min(over(total.parked_bytes, pipeline.bytes_max), bytes);
@@ -78,35 +79,34 @@ bool Engine::Impl::make_room(Request* newcomer) {
         .newcomer_slot = newcomer->flow->slot,
         .reserved = 0,
         .newcomer = &newcomer_row.view(policy.wants_prefix())};
-    try {
-      const sluice_flows& flows = from.flows.view(now_ns);
-      const uint32_t slot = vtable->pick == nullptr ? SLUICE_NONE
-                                                    : vtable->pick(policy.object(), policy.state(),
-                                                                   &flows, &view, &need);
-      if (slot == SLUICE_NONE) return nullptr;
-      if (slot >= flows.slots || flows.parked[slot] == 0) {
-        policy.fault(now_ns, "pick named a flow with nothing parked");
-        return nullptr;
-      }
-      rows.clear();
-      shown.clear();
-      for (Request* r = from.flows.at(slot)->newest; r != nullptr && shown.size() < kVictimRowsMax;
-           r = r->older) {
-        if (r->doomed) continue;
-        shown.push_back(r);
-        rows.add(*r, from.flows.hash(*r->flow), from.config.priority, 0);
-      }
-      if (shown.empty()) return nullptr;
-      keys = rows.seq();
-      if (vtable->keys != nullptr)
-        vtable->keys(policy.object(), policy.state(), &rows.view(policy.wants_prefix()), &view,
-                     keys.data());
-      // The first of the largest: rows come newest first.
-      return shown[static_cast<size_t>(std::ranges::max_element(keys) - keys.begin())];
-    } catch (...) {
-      policy.fault(now_ns, "an eviction call threw an exception");
+    const sluice_flows& flows = from.flows.view(now_ns);
+    uint32_t slot = SLUICE_NONE;
+    const auto pick = [&] {
+      slot = vtable->pick(policy.object(), policy.state(), &flows, &view, &need);
+    };
+    if (vtable->pick == nullptr || !policy.run(now_ns, "pick", pick) || slot == SLUICE_NONE)
+      return nullptr;
+    if (slot >= flows.slots || flows.parked[slot] == 0) {
+      policy.fault(now_ns, "pick named a flow with nothing parked");
       return nullptr;
     }
+    rows.clear();
+    shown.clear();
+    for (Request* r = from.flows.at(slot)->newest; r != nullptr && shown.size() < kVictimRowsMax;
+         r = r->older) {
+      if (r->doomed) continue;
+      shown.push_back(r);
+      rows.add(*r, from.flows.hash(*r->flow), from.config.priority, 0);
+    }
+    if (shown.empty()) return nullptr;
+    keys = rows.seq();
+    const auto ask_keys = [&] {
+      vtable->keys(policy.object(), policy.state(), &rows.view(policy.wants_prefix()), &view,
+                   keys.data());
+    };
+    if (vtable->keys != nullptr && !policy.run(now_ns, "keys", ask_keys)) return nullptr;
+    // The first of the largest: rows come newest first.
+    return shown[static_cast<size_t>(std::ranges::max_element(keys) - keys.begin())];
   };
   const auto choose_until = [&](Band& from, auto&& enough) {
     while (!enough() && victims.size() < kVictimRowsMax) {

@@ -24,16 +24,16 @@ struct Band {
   uint32_t plain_flows = 0;  // remembered flows that no [[tenant]] configures
 
   PolicySlot ordering, fairness;
+  bool keyed = false;  // the keys of what is parked are the ordering policy's, not the built-in's
   std::vector<PolicySlot> eviction;  // [i]: state for victims of the band i ranks below this one
-  uint32_t fairness_epoch = 0;       // grows with each new fairness state
   uint32_t cursor = 0;               // of the built-in round robin
   TimeNs ask_again_ns = kNever;      // a fairness policy that idles wants to be asked then
 
   std::vector<uint32_t> waiting_in_class;  // waiting flows by the class of their head
   uint32_t admissible = 0;                 // waiting flows whose class has room
 
-  uint64_t event_mask = 0;           // what any of its listeners wants
-  std::vector<sluice_event> events;  // not yet heard
+  uint64_t event_mask = 0;        // what any of its listeners wants
+  std::vector<ToldEvent> events;  // not yet heard
 
   Ledger ledger;
   RateMeter dispatch_rate, cost_rate;

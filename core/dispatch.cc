@@ -9,6 +9,8 @@ namespace sluice {
 // looked at only when nothing of a higher one can be dispatched.
 void Engine::Impl::dispatch_all() {
   for (auto& band : bands) {
+    // Into quarantine or out of it: keys of two policies must not be compared.
+    while (band->keyed != band->ordering.active()) rekey(*band);
     band->ask_again_ns = kNever;  // also when nothing is left to ask about
     if (band->admissible != 0) dispatch_band(*band);
   }
@@ -42,19 +44,18 @@ uint32_t Engine::Impl::pick_flow(Band& band) {
   if (band.fairness.active()) {
     const auto* vtable = static_cast<const sluice_fairness_v1*>(band.fairness.vtable());
     uint64_t retry_ns = SLUICE_NEVER;
-    try {
-      const uint32_t slot =
-          vtable->pick(band.fairness.object(), band.fairness.state(), &flows, &retry_ns);
-      if (slot == SLUICE_NONE && band.fairness.may_idle()) {
-        band.ask_again_ns = std::max(retry_ns, now_ns + 1);
-        return SLUICE_NONE;
-      }
-      if (slot != SLUICE_NONE && band.flows.is_ready(slot)) return slot;
+    uint32_t slot = SLUICE_NONE;
+    const bool answered = band.fairness.run(now_ns, "pick", [&] {
+      slot = vtable->pick(band.fairness.object(), band.fairness.state(), &flows, &retry_ns);
+    });
+    if (answered && slot == SLUICE_NONE && band.fairness.may_idle()) {
+      band.ask_again_ns = std::max(retry_ns, now_ns + 1);
+      return SLUICE_NONE;
+    }
+    if (answered && slot != SLUICE_NONE && band.flows.is_ready(slot)) return slot;
+    if (answered)
       band.fairness.fault(now_ns, slot == SLUICE_NONE ? "pick idled without SLUICE_MAY_IDLE"
                                                       : "pick named a flow that is not ready");
-    } catch (...) {
-      band.fairness.fault(now_ns, "pick threw an exception");
-    }
   }
   return round_robin(flows, band.cursor);
 }
@@ -69,7 +70,8 @@ void Engine::Impl::dispatch(Band& band, Request* r) {
   r->state = Request::State::kInFlight;
   r->endpoint = endpoint;
   r->cached_tokens = cached;
-  r->fairness_epoch = band.fairness_epoch;
+  r->epoch = epoch;
+  r->moved = false;
   ++r->attempt;
   const uint64_t charged = cost_of(r->prompt_tokens, cached, r->output_expected);
   r->charged = charged;
@@ -156,13 +158,11 @@ void Engine::Impl::score(Band& band, Request* r) {
                              .cached_tokens = prefix ? candidate_cached.data() : nullptr};
     const auto* vtable = static_cast<const sluice_scoring_v1*>(scorer.slot.vtable());
     scores.assign(n, 0);
-    try {
+    const bool answered = scorer.slot.run(now_ns, "score", [&] {
       vtable->score(scorer.slot.object(), scorer.slot.state(), &rows.view(prefix), &view, &pairs,
                     scores.data());
-    } catch (...) {
-      scorer.slot.fault(now_ns, "score threw an exception");
-      scores.assign(n, 0);
-    }
+    });
+    if (!answered) continue;
     bool finite = true;
     for (size_t i = 0; i < n; ++i) {
       if (!std::isfinite(scores[i])) {

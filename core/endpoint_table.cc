@@ -185,7 +185,8 @@ void EndpointTable::refresh_derived() {
 uint32_t EndpointTable::derive(uint32_t parent, std::vector<uint32_t> excluded) {
   std::ranges::sort(excluded);
   // Also if nothing of the rest is up and all may be used again: what is down may come back.
-  if (std::ranges::none_of(excluded, [&](uint32_t s) { return classes_[parent].members.contains(s); }))
+  if (std::ranges::none_of(excluded,
+                           [&](uint32_t s) { return classes_[parent].members.contains(s); }))
     return parent;
   const EndpointSet rest = rest_of(classes_[parent].members, excluded);
   const auto key = std::make_pair(parent, excluded);
@@ -234,7 +235,8 @@ const sluice_endpoints& EndpointTable::view(TimeNs now) {
   if (rows_stale_) rebuild_rows();
   for (uint32_t i = 0; i < view_.count; ++i) {
     const Row& r = rows_[slot_[i]];
-    metrics_age_ns_[i] = r.report.taken_ns != 0 ? now - std::min(now, r.report.taken_ns) : SLUICE_NEVER;
+    metrics_age_ns_[i] =
+        r.report.taken_ns != 0 ? now - std::min(now, r.report.taken_ns) : SLUICE_NEVER;
   }
   return view_;
 }

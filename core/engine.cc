@@ -21,7 +21,7 @@ Engine::Impl::Impl(Pipeline first, uint64_t seed_value, TimeNs now)
           [this](uint32_t slot) { log_endpoint(slot); }),
       clocks(now),
       deadlines(clocks),
-      prefixes(pipeline.prefix_blocks_per_endpoint),
+      prefixes(kPrefixBlocksPerEndpoint),
       rows(pipeline.request_absent),
       newcomer_row(pipeline.request_absent) {}
 

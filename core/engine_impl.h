@@ -41,6 +41,8 @@ struct Engine::Impl {
 
   // ---- queueing.cc ----
   Flow* flow_for(Band& band, const Submission& s);
+  Flow* overflow_of(Band& band);
+  void set_tenant(Band& band, Flow* flow, uint32_t tenant);
   void forget_idle_flows(Band& band);
   void forget(Band& band, Flow* flow);
   void park(Request* r);    // into its flow, the deadlines and the ledger
@@ -54,11 +56,13 @@ struct Engine::Impl {
   void use_class(Request* r, uint32_t cls);
   void may_be_idle(Band& band, Flow* flow);
   uint64_t key_of(Band& band, const Request& r);
-  void tell(Band& band, sluice_event event);
+  static constexpr uint64_t kNow = UINT64_MAX;  // the epoch of what charges nobody
+  void tell(Band& band, sluice_event event, uint64_t band_epoch = kNow, uint64_t pool_epoch = kNow);
   void tell_flow(Band& band, uint32_t type, const Flow& flow);
   void tell_request(Band& band, uint32_t type, const Request& r, int64_t change, uint16_t outcome,
                     uint32_t output_before);
   void flush(Band& band);  // lets the band's policies hear what happened
+  void observe(Band& band, PolicySlot& slot, const sluice_events& events);
   void flush_scorers();
   void refresh_event_mask(Band& band);
   sluice_band band_view(Band& band);
@@ -77,14 +81,14 @@ struct Engine::Impl {
   bool make_room(Request* newcomer);
 
   // ---- reconfigure.cc ----
-  struct BandPolicies;
+  struct NextSlot;
+  struct NextPolicies;
   Result<void> reconfigure(Pipeline next);
-  Result<BandPolicies> open_policies(const Pipeline& next, uint32_t rank, const Band* current);
+  Result<NextPolicies> open_policies(const Pipeline& next);
   void remember_generation(const Pipeline& next);
   void retarget_tenants(const std::vector<TenantConfig>& before);
-  void install(Band& band, BandPolicies policies);
-  template <typename Observe>
-  void introduce(Band& band, PolicySlot& slot, Observe&& observe);
+  void install(NextPolicies next);
+  void introduce(Band& band, PolicySlot& slot);
   void rekey(Band& band);
   void move_requests(uint32_t kept);
   static uint32_t flow_slots(const Pipeline& p);  // the overflow flow's included
@@ -108,6 +112,7 @@ struct Engine::Impl {
   TimeNs now_ns;
   Random random;
   uint64_t next_seq = 1;
+  uint64_t epoch = 0;  // number of the pipeline in force
   bool draining = false, drained = false;
   std::vector<std::unique_ptr<Band>> bands;  // by rank
   uint32_t next_log_id = 0;
@@ -131,7 +136,7 @@ struct Engine::Impl {
   };
   std::vector<Scorer> scorers;
   uint64_t scorer_event_mask = 0;
-  std::vector<sluice_event> scorer_events;
+  std::vector<ToldEvent> scorer_events;
   bool wants_prefix = false;
   PrefixIndex prefixes;
 

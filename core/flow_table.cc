@@ -152,19 +152,19 @@ void FlowTable::set_idle(Flow* flow, TimeNs now) {
   if (flow->idle || flow->slot == kOverflowSlot) return;
   flow->idle = true;
   flow->idle_since = now;
-  flow->less_recent = idle_newest_;
+  IdleList& list = idle_[flow->tenant == kNone];
+  flow->less_recent = list.newest;
   flow->more_recent = nullptr;
-  (idle_newest_ != nullptr ? idle_newest_->more_recent : idle_oldest_) = flow;
-  idle_newest_ = flow;
+  (list.newest != nullptr ? list.newest->more_recent : list.oldest) = flow;
+  list.newest = flow;
 }
 
 void FlowTable::set_busy(Flow* flow) {
   if (!flow->idle) return;
   flow->idle = false;
-  (flow->less_recent != nullptr ? flow->less_recent->more_recent : idle_oldest_) =
-      flow->more_recent;
-  (flow->more_recent != nullptr ? flow->more_recent->less_recent : idle_newest_) =
-      flow->less_recent;
+  IdleList& list = idle_[flow->tenant == kNone];
+  (flow->less_recent != nullptr ? flow->less_recent->more_recent : list.oldest) = flow->more_recent;
+  (flow->more_recent != nullptr ? flow->more_recent->less_recent : list.newest) = flow->less_recent;
   flow->less_recent = flow->more_recent = nullptr;
 }
 

@@ -71,10 +71,11 @@ class FlowTable {
   void set_waiting_none(Flow* flow);  // nothing parked
   void refresh_head(Flow* flow);
 
-  // Idle list: flows with nothing parked and nothing in flight, least recently used first.
+  // Idle lists: flows with nothing parked and nothing in flight, least recently used first; one of
+  // plain flows and one of tenants'. A flow's tenant changes only while it is in neither.
   void set_idle(Flow* flow, TimeNs now);
   void set_busy(Flow* flow);
-  Flow* least_recent() const { return idle_oldest_; }
+  Flow* least_recent(bool plain) const { return idle_[plain].oldest; }
 
   template <typename F>
   void for_each(F&& f) const {
@@ -114,8 +115,11 @@ class FlowTable {
     size_t operator()(std::string_view s) const { return std::hash<std::string_view>{}(s); }
   };
   std::unordered_map<std::string, Flow*, Hash, std::equal_to<>> by_name_;
-  Flow* idle_oldest_ = nullptr;
-  Flow* idle_newest_ = nullptr;
+  struct IdleList {
+    Flow* oldest = nullptr;
+    Flow* newest = nullptr;
+  };
+  IdleList idle_[2];  // [1] of plain flows
 
   sluice_flows view_{};
   std::vector<uint64_t> ready_bits_;

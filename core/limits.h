@@ -2,6 +2,7 @@
 // instead.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace sluice {
@@ -24,5 +25,11 @@ inline constexpr uint32_t kRetryAfterMinSeconds = 1;
 inline constexpr uint32_t kRetryAfterMaxSeconds = 30;
 inline constexpr uint32_t kExclusionsMax =
     8;  // endpoints that failed one request and are kept from it
+inline constexpr uint32_t kTenantFlowsMax =
+    4096;  // slots of each band for flows of configured tenants, which are not put into the overflow
+inline constexpr size_t kGenerationsKept =
+    4;  // pipelines whose band and tenant numbers are still understood
+inline constexpr uint32_t kPrefixBlocksPerEndpoint =
+    31250;  // that the prefix index takes an endpoint to hold
 
 }  // namespace sluice

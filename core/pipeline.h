@@ -65,7 +65,6 @@ struct Pipeline {
   CostConfig cost;
   AbsentColumns request_absent, endpoint_absent;
   uint32_t prefix_block_tokens = 64;  // tokens that one entry of Submission::prefix stands for
-  uint32_t prefix_blocks_per_endpoint = 31250;
 };
 
 }  // namespace sluice

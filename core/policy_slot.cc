@@ -1,11 +1,47 @@
 #include "core/policy_slot.h"
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <utility>
 
 #include "core/limits.h"
 
 namespace sluice {
+namespace {
+
+// The call of a policy that a thread is in.
+struct Call {
+  bool running = false, failed = false;
+  size_t size = 0;
+  std::array<char, 160> why{};
+};
+constinit thread_local Call current;
+
+}  // namespace
+
+void report_fault(std::string_view why) {
+  if (!current.running || current.failed) return;
+  current.failed = true;
+  current.size = std::min(why.size(), current.why.size());
+  std::copy_n(why.data(), current.size, current.why.data());
+}
+
+void PolicySlot::begin_call() {
+  current.running = true;
+  current.failed = false;
+}
+
+bool PolicySlot::failed_call() {
+  current.running = false;
+  return current.failed;
+}
+
+void PolicySlot::end_failed_call(TimeNs now, std::string_view what) {
+  current.running = false;
+  const std::string_view why(current.why.data(), current.size);
+  fault(now, why.empty() ? std::string(what).append(" failed") : why);
+}
 
 PolicySlot::~PolicySlot() {
   if (policy_ && policy_->descriptor().state_free != nullptr && state_ != nullptr)
@@ -16,6 +52,7 @@ PolicySlot& PolicySlot::operator=(PolicySlot&& other) noexcept {
   std::swap(policy_, other.policy_);
   std::swap(vtable_, other.vtable_);
   std::swap(state_, other.state_);
+  std::swap(epoch_, other.epoch_);
   std::swap(faults_, other.faults_);
   std::swap(quarantined_, other.quarantined_);
   std::swap(last_fault_, other.last_fault_);
@@ -24,8 +61,9 @@ PolicySlot& PolicySlot::operator=(PolicySlot&& other) noexcept {
 }
 
 Result<PolicySlot> PolicySlot::open(PolicyPtr policy, const char* interface,
-                                    const sluice_scope& scope) {
+                                    const sluice_scope& scope, uint64_t epoch) {
   PolicySlot slot;
+  slot.epoch_ = epoch;
   if (!policy) return slot;
   slot.vtable_ = policy->find(interface);
   if (slot.vtable_ == nullptr) return Error{policy->name() + " does not offer " + interface};
@@ -57,11 +95,16 @@ void PolicySlot::fault(TimeNs now, std::string_view what) {
   }
 }
 
-sluice_events filter_events(std::span<const sluice_event> events, uint64_t mask,
-                            std::vector<sluice_event>& scratch) {
+sluice_events events_for(const PolicySlot& slot, std::span<const ToldEvent> events,
+                         std::vector<sluice_event>& scratch) {
   scratch.clear();
-  for (const sluice_event& e : events)
-    if (mask >> e.type & 1) scratch.push_back(e);
+  for (const auto& [event, epoch] : events) {
+    if ((slot.events() >> event.type & 1) == 0) continue;
+    scratch.push_back(event);
+    if (epoch >= slot.epoch()) continue;
+    scratch.back().change = 0;
+    scratch.back().flags |= SLUICE_EVF_INHERITED;
+  }
   return {sizeof(sluice_events), static_cast<uint32_t>(scratch.size()), scratch.data()};
 }
 

@@ -4,13 +4,6 @@
 #include "core/engine_impl.h"
 
 namespace sluice {
-namespace {
-
-// A limit on slots for flows of configured tenants, which are never put into the overflow flow.
-constexpr uint32_t kTenantFlowsMax = 4096;
-
-}  // namespace
-
 uint64_t Engine::Impl::cost_of(uint32_t prompt, uint32_t cached, uint32_t output) const {
   const uint32_t fresh = prompt - std::min(prompt, cached);
   const double cost =
@@ -22,28 +15,44 @@ uint64_t Engine::Impl::cost_of(uint32_t prompt, uint32_t cached, uint32_t output
 
 Flow* Engine::Impl::flow_for(Band& band, const Submission& s) {
   Flow* flow = band.flows.find(s.flow);
-  if (flow == nullptr) {
-    forget_idle_flows(band);
-    const bool plain = s.tenant == kNone;
-    const auto full = [&] { return plain && band.plain_flows >= pipeline.flows_max; };
-    if (full() || band.flows.full())
-      if (Flow* oldest = band.flows.least_recent(); oldest != nullptr) forget(band, oldest);
-    const uint32_t weight = std::clamp<uint32_t>(s.weight_milli, 1, 1'000'000);
-    if (!full()) flow = band.flows.add(s.flow, s.flow_hash, weight);
-    if (flow != nullptr) {
-      flow->tenant = s.tenant;
-      if (plain) ++band.plain_flows;
-      tell_flow(band, SLUICE_EV_FLOW_ADDED, *flow);
-    } else {
-      const bool first = band.flows.at(FlowTable::kOverflowSlot) == nullptr;
-      flow = band.flows.overflow();
-      if (first) tell_flow(band, SLUICE_EV_FLOW_ADDED, *flow);
-    }
-  } else if (band.flows.set_weight(flow, s.weight_milli)) {
-    tell_flow(band, SLUICE_EV_FLOW_CHANGED, *flow);
+  if (flow != nullptr) {
+    band.flows.set_busy(flow);
+    set_tenant(band, flow, s.tenant);
+    if (band.flows.set_weight(flow, s.weight_milli)) tell_flow(band, SLUICE_EV_FLOW_CHANGED, *flow);
+    return flow;
   }
-  band.flows.set_busy(flow);
+  forget_idle_flows(band);
+  // Plain flows and those of tenants have slots of their own and push out only their like.
+  const bool plain = s.tenant == kNone;
+  const auto full = [&] {
+    return plain ? band.plain_flows >= pipeline.flows_max : band.flows.full();
+  };
+  if (full())
+    if (Flow* oldest = band.flows.least_recent(plain); oldest != nullptr) forget(band, oldest);
+  const uint32_t weight = std::clamp<uint32_t>(s.weight_milli, 1, 1'000'000);
+  if (!full()) flow = band.flows.add(s.flow, s.flow_hash, weight);
+  if (flow == nullptr) return overflow_of(band);
+  flow->tenant = s.tenant;
+  if (plain) ++band.plain_flows;
+  tell_flow(band, SLUICE_EV_FLOW_ADDED, *flow);
   return flow;
+}
+
+Flow* Engine::Impl::overflow_of(Band& band) {
+  const bool first = band.flows.at(FlowTable::kOverflowSlot) == nullptr;
+  Flow* flow = band.flows.overflow();
+  if (first) tell_flow(band, SLUICE_EV_FLOW_ADDED, *flow);
+  return flow;
+}
+
+// A reload may have made the flow a tenant's, or another one's. It must not be in an idle list.
+void Engine::Impl::set_tenant(Band& band, Flow* flow, uint32_t tenant) {
+  if (flow->tenant == tenant) return;
+  if (flow->tenant != kNone) tenant_parked[flow->tenant] -= flow->parked.size();
+  if (tenant != kNone) tenant_parked[tenant] += flow->parked.size();
+  if (flow->tenant == kNone) --band.plain_flows;
+  if (tenant == kNone) ++band.plain_flows;
+  flow->tenant = tenant;
 }
 
 void Engine::Impl::forget_idle_flows(Band& band) {
@@ -51,16 +60,18 @@ void Engine::Impl::forget_idle_flows(Band& band) {
   TimeNs keep = pipeline.flow_idle_ttl_ns;
   if (const PolicyPtr& fairness = band.fairness.policy(); fairness)
     keep = std::max(keep, fairness->retain_idle_ns);
-  // Two at a time pays for the one that is about to be added, and bounds the work of one call.
+  // A few at a time pay for the one that is about to be added, and bound the work of one call.
   for (int n = 0; n < 2; ++n) {
-    Flow* oldest = band.flows.least_recent();
-    if (oldest == nullptr || now_ns - oldest->idle_since < keep) return;
-    forget(band, oldest);
+    for (const bool plain : {true, false}) {
+      Flow* oldest = band.flows.least_recent(plain);
+      if (oldest != nullptr && now_ns - oldest->idle_since >= keep) forget(band, oldest);
+    }
   }
 }
 
 void Engine::Impl::forget(Band& band, Flow* flow) {
   tell_flow(band, SLUICE_EV_FLOW_REMOVED, *flow);
+  flush(band);  // a slot is not given to another flow while something of this one is unheard
   if (flow->tenant == kNone) --band.plain_flows;
   band.flows.remove(flow);
 }
@@ -104,20 +115,17 @@ void Engine::Impl::unpark(Request* r) {
 
 uint64_t Engine::Impl::key_of(Band& band, const Request& r) {
   uint64_t key = r.id.seq;
-  if (!band.ordering.active()) return key;
+  if (!band.keyed) return key;
   const auto* vtable = static_cast<const sluice_ordering_v1*>(band.ordering.vtable());
   if (vtable->observe != nullptr) flush(band);
   rows.clear();
   rows.add(r, band.flows.hash(*r.flow), band.config.priority, r.cached_tokens);
   const sluice_band view = band_view(band);
-  try {
+  const bool answered = band.ordering.run(now_ns, "keys", [&] {
     vtable->keys(band.ordering.object(), band.ordering.state(),
                  &rows.view(band.ordering.wants_prefix()), &view, &key);
-  } catch (...) {
-    band.ordering.fault(now_ns, "keys threw an exception");
-    key = r.id.seq;
-  }
-  return key;
+  });
+  return answered ? key : r.id.seq;
 }
 
 uint32_t Engine::Impl::class_of(const Request& r) {
@@ -212,16 +220,16 @@ void Engine::Impl::room_changed(uint32_t cls, bool has_room) {
 
 // ---- events ----
 
-void Engine::Impl::tell(Band& band, sluice_event event) {
+void Engine::Impl::tell(Band& band, sluice_event event, uint64_t band_epoch, uint64_t pool_epoch) {
   event.time_ns = now_ns;
   event.band_rank = band.rank;
   if (band.event_mask >> event.type & 1) {
     if (band.events.size() >= kEventBatchMax) flush(band);
-    band.events.push_back(event);
+    band.events.push_back({event, band_epoch});
   }
   if (scorer_event_mask >> event.type & 1) {
     if (scorer_events.size() >= kEventBatchMax) flush_scorers();
-    scorer_events.push_back(event);
+    scorer_events.push_back({event, pool_epoch});
   }
 }
 
@@ -231,52 +239,48 @@ void Engine::Impl::tell_flow(Band& band, uint32_t type, const Flow& flow) {
 
 void Engine::Impl::tell_request(Band& band, uint32_t type, const Request& r, int64_t change,
                                 uint16_t outcome, uint32_t output_before) {
-  const bool charged_elsewhere = (type == SLUICE_EV_PROGRESSED || type == SLUICE_EV_COMPLETED) &&
-                                 r.fairness_epoch != band.fairness_epoch;
-  tell(band, {.type = type,
-              .slot = r.flow->slot,
-              .seq = r.id.seq,
-              .change = charged_elsewhere ? 0 : change,
-              .prompt_tokens = r.prompt_tokens,
-              .cached_tokens = r.cached_tokens,
-              .output_expected = r.output_expected,
-              .output_tokens = r.output_tokens,
-              .output_before = output_before,
-              .endpoint = r.endpoint,
-              .outcome = outcome,
-              .flags = static_cast<uint16_t>(charged_elsewhere ? SLUICE_EVF_INHERITED : 0)});
+  const bool settles = type == SLUICE_EV_PROGRESSED || type == SLUICE_EV_COMPLETED;
+  tell(band,
+       {.type = type,
+        .slot = r.flow->slot,
+        .seq = r.id.seq,
+        .change = change,
+        .prompt_tokens = r.prompt_tokens,
+        .cached_tokens = r.cached_tokens,
+        .output_expected = r.output_expected,
+        .output_tokens = r.output_tokens,
+        .output_before = output_before,
+        .endpoint = r.endpoint,
+        .outcome = outcome},
+       settles ? (r.moved ? 0 : r.epoch) : kNow, settles ? r.epoch : kNow);
 }
 
 void Engine::Impl::flush(Band& band) {
   if (band.events.empty()) return;
-  const sluice_flows& flows = band.flows.view(now_ns);
-  const auto guarded = [&](PolicySlot& slot, auto&& observe) {
+  const auto tell_all = [&](PolicySlot& slot) {
     if (slot.events() == 0) return;
-    const sluice_events rows_for_it = filter_events(band.events, slot.events(), event_scratch);
-    if (rows_for_it.count == 0) return;
-    try {
-      observe(rows_for_it);
-    } catch (...) {
-      slot.fault(now_ns, "observe threw an exception");
-    }
+    const sluice_events wanted = events_for(slot, band.events, event_scratch);
+    if (wanted.count != 0) observe(band, slot, wanted);
   };
-  guarded(band.ordering, [&](const sluice_events& ev) {
-    const auto* v = static_cast<const sluice_ordering_v1*>(band.ordering.vtable());
-    if (v->observe != nullptr) v->observe(band.ordering.object(), band.ordering.state(), &ev);
-  });
-  guarded(band.fairness, [&](const sluice_events& ev) {
-    const auto* v = static_cast<const sluice_fairness_v1*>(band.fairness.vtable());
-    if (v->observe != nullptr)
-      v->observe(band.fairness.object(), band.fairness.state(), &flows, &ev);
-  });
-  for (uint32_t above = 0; above <= band.rank; ++above) {
-    PolicySlot& slot = bands[above]->eviction[band.rank - above];
-    guarded(slot, [&](const sluice_events& ev) {
-      const auto* v = static_cast<const sluice_eviction_v1*>(slot.vtable());
-      if (v->observe != nullptr) v->observe(slot.object(), slot.state(), &flows, &ev);
-    });
-  }
+  tell_all(band.ordering);
+  tell_all(band.fairness);
+  for (uint32_t above = 0; above <= band.rank; ++above)
+    tell_all(bands[above]->eviction[band.rank - above]);
   band.events.clear();
+}
+
+// SLOT is one of those that listen to BAND.
+void Engine::Impl::observe(Band& band, PolicySlot& slot, const sluice_events& events) {
+  const auto call = [&](auto observe, auto... tables) {
+    if (observe == nullptr) return;
+    slot.run(now_ns, "observe", [&] { observe(slot.object(), slot.state(), tables..., &events); });
+  };
+  if (&slot == &band.ordering)
+    return call(static_cast<const sluice_ordering_v1*>(slot.vtable())->observe);
+  const sluice_flows* flows = &band.flows.view(now_ns);
+  if (&slot == &band.fairness)
+    return call(static_cast<const sluice_fairness_v1*>(slot.vtable())->observe, flows);
+  call(static_cast<const sluice_eviction_v1*>(slot.vtable())->observe, flows);
 }
 
 void Engine::Impl::flush_scorers() {
@@ -285,13 +289,10 @@ void Engine::Impl::flush_scorers() {
   for (Scorer& scorer : scorers) {
     if (scorer.slot.events() == 0) continue;
     const auto* v = static_cast<const sluice_scoring_v1*>(scorer.slot.vtable());
-    const sluice_events ev = filter_events(scorer_events, scorer.slot.events(), event_scratch);
+    const sluice_events ev = events_for(scorer.slot, scorer_events, event_scratch);
     if (v->observe == nullptr || ev.count == 0) continue;
-    try {
-      v->observe(scorer.slot.object(), scorer.slot.state(), &view, &ev);
-    } catch (...) {
-      scorer.slot.fault(now_ns, "observe threw an exception");
-    }
+    scorer.slot.run(now_ns, "observe",
+                    [&] { v->observe(scorer.slot.object(), scorer.slot.state(), &view, &ev); });
   }
   scorer_events.clear();
 }
@@ -314,8 +315,8 @@ sluice_band Engine::Impl::band_view(Band& band) {
 }
 
 uint32_t Engine::Impl::flow_slots(const Pipeline& p) {
-  const uint64_t reserved = std::min<uint64_t>(kTenantFlowsMax, 64 * p.tenants.size());
-  return static_cast<uint32_t>(std::min<uint64_t>(p.flows_max + reserved + 1, kNone - 1));
+  return static_cast<uint32_t>(
+      std::min<uint64_t>(uint64_t{p.flows_max} + kTenantFlowsMax + 1, kNone - 1));
 }
 
 }  // namespace sluice

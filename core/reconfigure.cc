@@ -14,57 +14,97 @@ uint32_t index_of_name(const std::vector<T>& list, const std::string& name) {
 
 }  // namespace
 
-// The policies of one band, with states of their own, ready to take over. What is not `replaced`
-// goes on as it is.
-struct Engine::Impl::BandPolicies {
-  PolicySlot ordering, fairness;
-  std::vector<PolicySlot> eviction;
-  bool ordering_replaced = false, fairness_replaced = false;
-  uint32_t flow_slots = 0;
+// What takes a policy slot over: the slot that has it now, or a state of its own.
+struct Engine::Impl::NextSlot {
+  PolicySlot* kept = nullptr;
+  PolicySlot fresh;
+
+  PolicySlot take() { return std::move(kept != nullptr ? *kept : fresh); }
 };
 
-Result<Engine::Impl::BandPolicies> Engine::Impl::open_policies(const Pipeline& next, uint32_t rank,
-                                                               const Band* current) {
-  const BandConfig& config = next.bands[rank];
-  BandPolicies result;
-  result.flow_slots =
-      std::max(flow_slots(next), current != nullptr ? current->flows.capacity() : 0);
-  const bool resized = current == nullptr || current->flows.capacity() != result.flow_slots;
-  const auto scope_of = [&](uint32_t of_rank) {
-    return sluice_scope{.struct_size = sizeof(sluice_scope),
-                        .flow_slots = result.flow_slots,
-                        .endpoint_slots = kEndpointsMax,
-                        .band_rank = of_rank,
-                        .now_ns = now_ns,
-                        .seed = Random::mix(seed + of_rank),
-                        .name = next.bands[of_rank].name.c_str()};
+// By rank, as in Band; scorers as in Pipeline.
+struct Engine::Impl::NextPolicies {
+  struct OfBand {
+    uint32_t flow_slots = 0;
+    NextSlot ordering, fairness;
+    std::vector<NextSlot> eviction;
   };
-  const auto open = [&](PolicySlot& slot, bool& replaced, const PolicyPtr& policy,
-                        const PolicySlot* running, const char* id) -> Result<void> {
-    replaced = resized || running->policy() != policy;
-    if (!replaced) return {};
-    Result<PolicySlot> opened = PolicySlot::open(policy, id, scope_of(rank));
-    if (!opened) return Error{"band '" + config.name + "': " + opened.error()};
-    slot = std::move(*opened);
+  std::vector<OfBand> bands;
+  std::vector<NextSlot> scorers;
+};
+
+// Makes every state that NEXT needs and no running slot has; touches nothing that runs.
+Result<Engine::Impl::NextPolicies> Engine::Impl::open_policies(const Pipeline& next) {
+  NextPolicies result;
+  std::vector<Band*> running;
+  for (const BandConfig& config : next.bands) {
+    const auto it =
+        std::ranges::find(bands, config.name, [](const auto& band) { return band->config.name; });
+    running.push_back(it != bands.end() ? it->get() : nullptr);
+    result.bands.emplace_back().flow_slots = std::max(
+        flow_slots(next), running.back() != nullptr ? running.back()->flows.capacity() : 0);
+  }
+  sluice_scope scope{.struct_size = sizeof(sluice_scope),
+                     .flow_slots = 0,
+                     .endpoint_slots = kEndpointsMax,
+                     .band_rank = SLUICE_NONE,
+                     .now_ns = now_ns,
+                     .seed = Random::mix(seed + 1000),
+                     .name = "pool"};
+  const auto open = [&](NextSlot& slot, PolicySlot* kept, const PolicyPtr& policy,
+                        const char* id) -> Result<void> {
+    if (kept != nullptr && kept->policy() == policy) {
+      slot.kept = kept;
+      return {};
+    }
+    Result<PolicySlot> opened = PolicySlot::open(policy, id, scope, epoch + 1);
+    if (!opened) return Error{opened.error()};
+    slot.fresh = std::move(*opened);
     return {};
   };
-  const PolicySlot* ordering = current != nullptr ? &current->ordering : nullptr;
-  const PolicySlot* fairness = current != nullptr ? &current->fairness : nullptr;
-  if (auto r = open(result.ordering, result.ordering_replaced, config.ordering, ordering,
-                    SLUICE_ORDERING_ID);
-      !r)
-    return Error{r.error()};
-  if (auto r = open(result.fairness, result.fairness_replaced, config.fairness, fairness,
+
+  for (uint32_t rank = 0; rank < next.bands.size(); ++rank) {
+    const BandConfig& config = next.bands[rank];
+    Band* own = running[rank];
+    NextPolicies::OfBand& of_band = result.bands[rank];
+    // A state knows the slots of one band: it goes on only while their number is the same.
+    const auto look_at = [&](uint32_t band) {
+      scope.flow_slots = result.bands[band].flow_slots;
+      scope.band_rank = band;
+      scope.seed = Random::mix(seed + band);
+      scope.name = next.bands[band].name.c_str();
+      return running[band] != nullptr && running[band]->flows.capacity() == scope.flow_slots;
+    };
+    const bool same = look_at(rank);
+    Result<void> opened = open(of_band.ordering, same ? &own->ordering : nullptr, config.ordering,
+                               SLUICE_ORDERING_ID);
+    if (opened)
+      opened = open(of_band.fairness, same ? &own->fairness : nullptr, config.fairness,
                     SLUICE_FAIRNESS_ID);
-      !r)
-    return Error{r.error()};
-  // Which bands may give way to this one can have changed with any reload, so eviction always
-  // starts afresh.
-  for (uint32_t victim = rank; victim < next.bands.size(); ++victim) {
-    Result<PolicySlot> opened =
-        PolicySlot::open(config.eviction, SLUICE_EVICTION_ID, scope_of(victim));
+    of_band.eviction.resize(next.bands.size() - rank);
+    for (uint32_t victim = rank; victim < next.bands.size() && opened; ++victim) {
+      PolicySlot* kept = nullptr;
+      if (look_at(victim) && own != nullptr && running[victim]->rank >= own->rank)
+        kept = &own->eviction[running[victim]->rank - own->rank];
+      opened = open(of_band.eviction[victim - rank], kept, config.eviction, SLUICE_EVICTION_ID);
+    }
     if (!opened) return Error{"band '" + config.name + "': " + opened.error()};
-    result.eviction.push_back(std::move(*opened));
+  }
+
+  scope.flow_slots = 0;
+  scope.band_rank = SLUICE_NONE;
+  scope.seed = Random::mix(seed + 1000);
+  scope.name = "pool";
+  for (const ScorerConfig& config : next.scorers) {
+    PolicySlot* kept = nullptr;
+    for (Scorer& scorer : scorers) {
+      const bool taken = std::ranges::count(result.scorers, &scorer.slot, &NextSlot::kept) != 0;
+      if (!taken && scorer.slot.policy() == config.policy) kept = &scorer.slot;
+    }
+    if (Result<void> opened =
+            open(result.scorers.emplace_back(), kept, config.policy, SLUICE_SCORING_ID);
+        !opened)
+      return Error{"scoring: " + opened.error()};
   }
   return result;
 }
@@ -72,36 +112,13 @@ Result<Engine::Impl::BandPolicies> Engine::Impl::open_policies(const Pipeline& n
 Result<void> Engine::Impl::reconfigure(Pipeline next) {
   if (next.bands.empty() || next.bands.size() > kBandsMax || next.scorers.size() > kScorersMax)
     return Error{"a pipeline has 1 to 64 bands and at most 32 scoring policies"};
-  const auto running = [&](const std::string& name) -> Band* {
-    for (auto& band : bands)
-      if (band->config.name == name) return band.get();
-    return nullptr;
-  };
-
-  // Everything that can fail comes first and touches nothing that runs.
-  std::vector<BandPolicies> policies;
-  for (uint32_t rank = 0; rank < next.bands.size(); ++rank) {
-    Result<BandPolicies> opened = open_policies(next, rank, running(next.bands[rank].name));
-    if (!opened) return Error{opened.error()};
-    policies.push_back(std::move(*opened));
-  }
-  std::vector<Scorer> next_scorers;
-  for (const ScorerConfig& config : next.scorers) {
-    const sluice_scope scope{.struct_size = sizeof(sluice_scope),
-                             .flow_slots = 0,
-                             .endpoint_slots = kEndpointsMax,
-                             .band_rank = SLUICE_NONE,
-                             .now_ns = now_ns,
-                             .seed = Random::mix(seed + 1000),
-                             .name = "pool"};
-    Result<PolicySlot> opened = PolicySlot::open(config.policy, SLUICE_SCORING_ID, scope);
-    if (!opened) return Error{"scoring: " + opened.error()};
-    next_scorers.push_back({std::move(*opened), config.weight});
-  }
+  Result<NextPolicies> policies = open_policies(next);
+  if (!policies) return Error{policies.error()};
 
   // From here on nothing fails.
   for (auto& band : bands) flush(*band);
   flush_scorers();
+  ++epoch;
   remember_generation(next);
   std::vector<std::unique_ptr<Band>> before = std::exchange(bands, {});
   const std::vector<TenantConfig> tenants_before = std::move(pipeline.tenants);
@@ -115,10 +132,10 @@ Result<void> Engine::Impl::reconfigure(Pipeline next) {
     bands.push_back(old != before.end()
                         ? std::move(*old)
                         : std::make_unique<Band>(pipeline.bands[rank], rank, next_log_id++,
-                                                 policies[rank].flow_slots));
+                                                 policies->bands[rank].flow_slots));
     bands[rank]->config = pipeline.bands[rank];
   }
-  // Bands that are gone stand behind the others until what they hold has moved.
+  // Bands that are gone stand behind the others, heard by nobody, until what they hold has moved.
   for (auto& band : before)
     if (band) bands.push_back(std::move(band));
   const uint32_t kept = static_cast<uint32_t>(pipeline.bands.size());
@@ -129,28 +146,15 @@ Result<void> Engine::Impl::reconfigure(Pipeline next) {
     bands[rank]->ask_again_ns = kNever;
   }
   retarget_tenants(tenants_before);
-  for (uint32_t rank = 0; rank < kept; ++rank) install(*bands[rank], std::move(policies[rank]));
-  for (uint32_t rank = 0; rank < kept; ++rank) refresh_event_mask(*bands[rank]);
+  install(std::move(*policies));
   move_requests(kept);
   bands.resize(kept);
-
-  for (uint32_t i = 0; i < next_scorers.size() && i < scorers.size(); ++i)
-    if (scorers[i].slot.policy() == next_scorers[i].slot.policy())
-      std::swap(scorers[i].slot, next_scorers[i].slot);
-  scorers = std::move(next_scorers);
-  scorer_event_mask = 0;
-  wants_prefix = false;
-  for (const Scorer& scorer : scorers) {
-    scorer_event_mask |= scorer.slot.events();
-    wants_prefix |= scorer.slot.wants_prefix();
-  }
   return {};
 }
 
 // Requests that were classified by an older pipeline are still on their way: keep a translation of
 // its numbers.
 void Engine::Impl::remember_generation(const Pipeline& next) {
-  constexpr size_t kGenerationsKept = 4;
   Generation current{.number = pipeline.generation, .bands = {}, .tenants = {}};
   for (const auto& band : bands) {
     const uint32_t to = index_of_name(next.bands, band->config.name);
@@ -171,54 +175,72 @@ void Engine::Impl::retarget_tenants(const std::vector<TenantConfig>& before) {
   tenant_parked.assign(pipeline.tenants.size(), 0);
   for (auto& band : bands) {
     band->plain_flows = 0;
+    std::vector<Flow*> idle;
     band->flows.for_each([&](Flow& flow) {
+      if (flow.idle) idle.push_back(&flow);
+      band->flows.set_busy(&flow);
       if (flow.tenant != kNone)
         flow.tenant = index_of_name(pipeline.tenants, before[flow.tenant].name);
       if (flow.tenant != kNone) tenant_parked[flow.tenant] += flow.parked.size();
       if (flow.tenant == kNone && flow.slot != FlowTable::kOverflowSlot) ++band->plain_flows;
     });
+    std::ranges::sort(idle, {}, &Flow::idle_since);
+    for (Flow* flow : idle) band->flows.set_idle(flow, flow->idle_since);
   }
 }
 
-void Engine::Impl::install(Band& band, BandPolicies policies) {
-  band.flows.set_capacity(policies.flow_slots);
-  log({.kind = LogRecord::Kind::kBand,
-       .band = band.log_id,
-       .value = static_cast<uint64_t>(static_cast<int64_t>(band.config.priority)),
-       .flag = band.config.hold_when_blocked,
-       .name = band.config.name});
-  const sluice_flows& flows = band.flows.view(now_ns);
-  if (policies.ordering_replaced) {
-    band.ordering = std::move(policies.ordering);
-    const auto* v = static_cast<const sluice_ordering_v1*>(band.ordering.vtable());
-    if (v != nullptr && v->observe != nullptr)
-      introduce(band, band.ordering, [&](const sluice_events& ev) {
-        v->observe(band.ordering.object(), band.ordering.state(), &ev);
-      });
-    rekey(band);
+// Puts all policies in place before any of them hears of anything.
+void Engine::Impl::install(NextPolicies next) {
+  const uint32_t count = static_cast<uint32_t>(next.bands.size());
+  for (uint32_t rank = 0; rank < count; ++rank) {
+    Band& band = *bands[rank];
+    NextPolicies::OfBand& of_band = next.bands[rank];
+    band.flows.set_capacity(of_band.flow_slots);
+    band.ordering = of_band.ordering.take();
+    band.fairness = of_band.fairness.take();
+    std::vector<PolicySlot> eviction;
+    for (NextSlot& slot : of_band.eviction) eviction.push_back(slot.take());
+    band.eviction = std::move(eviction);
+    log({.kind = LogRecord::Kind::kBand,
+         .band = band.log_id,
+         .value = static_cast<uint64_t>(static_cast<int64_t>(band.config.priority)),
+         .flag = band.config.hold_when_blocked,
+         .name = band.config.name});
   }
-  if (policies.fairness_replaced) {
-    band.fairness = std::move(policies.fairness);
-    ++band.fairness_epoch;
-    const auto* v = static_cast<const sluice_fairness_v1*>(band.fairness.vtable());
-    if (v != nullptr && v->observe != nullptr)
-      introduce(band, band.fairness, [&](const sluice_events& ev) {
-        v->observe(band.fairness.object(), band.fairness.state(), &flows, &ev);
-      });
+  std::vector<Scorer> next_scorers;
+  for (size_t i = 0; i < next.scorers.size(); ++i)
+    next_scorers.push_back({next.scorers[i].take(), pipeline.scorers[i].weight});
+  scorers = std::move(next_scorers);
+  scorer_event_mask = 0;
+  wants_prefix = false;
+  for (const Scorer& scorer : scorers) {
+    scorer_event_mask |= scorer.slot.events();
+    wants_prefix |= scorer.slot.wants_prefix();
   }
-  band.eviction = std::move(policies.eviction);
+
+  for (uint32_t rank = 0; rank < count; ++rank) refresh_event_mask(*bands[rank]);
+  for (uint32_t rank = 0; rank < count; ++rank) {
+    Band& band = *bands[rank];
+    introduce(band, band.ordering);
+    introduce(band, band.fairness);
+    for (uint32_t above = 0; above <= rank; ++above)
+      introduce(band, bands[above]->eviction[rank - above]);
+    if (next.bands[rank].ordering.kept == nullptr) rekey(band);
+  }
 }
 
-// A new state is told of the flows that it finds; what they have been served stands in served_cost.
-template <typename Observe>
-void Engine::Impl::introduce(Band& band, PolicySlot& slot, Observe&& observe) {
-  std::vector<sluice_event> found;
+// A new state is told of the flows of BAND that it finds; what they have been served stands in
+// served_cost.
+void Engine::Impl::introduce(Band& band, PolicySlot& slot) {
+  if (slot.events() == 0 || slot.epoch() != epoch) return;
+  std::vector<ToldEvent> found;
   const auto say = [&](uint32_t type, const Flow& flow) {
-    found.push_back({.type = type,
-                     .slot = flow.slot,
-                     .time_ns = now_ns,
-                     .endpoint = SLUICE_NONE,
-                     .band_rank = band.rank});
+    found.push_back({.event = {.type = type,
+                               .slot = flow.slot,
+                               .time_ns = now_ns,
+                               .endpoint = SLUICE_NONE,
+                               .band_rank = band.rank},
+                     .epoch = kNow});
   };
   band.flows.for_each([&](Flow& flow) {
     say(SLUICE_EV_FLOW_ADDED, flow);
@@ -226,19 +248,14 @@ void Engine::Impl::introduce(Band& band, PolicySlot& slot, Observe&& observe) {
     say(SLUICE_EV_WAITING, flow);
     if (flow.blocked) say(SLUICE_EV_BLOCKED, flow);
   });
-  const sluice_events wanted = filter_events(found, slot.events(), event_scratch);
-  for (uint32_t at = 0; at < wanted.count; at += kEventBatchMax) {
-    const sluice_events batch{sizeof(sluice_events), std::min(kEventBatchMax, wanted.count - at),
-                              wanted.row + at};
-    try {
-      observe(batch);
-    } catch (...) {
-      slot.fault(now_ns, "observe threw an exception");
-    }
-  }
+  const sluice_events wanted = events_for(slot, found, event_scratch);
+  for (uint32_t at = 0; at < wanted.count; at += kEventBatchMax)
+    observe(band, slot,
+            {sizeof(sluice_events), std::min(kEventBatchMax, wanted.count - at), wanted.row + at});
 }
 
 void Engine::Impl::rekey(Band& band) {
+  band.keyed = band.ordering.active();
   band.flows.for_each([&](Flow& flow) {
     if (flow.parked.empty()) return;
     const Request* old_head = flow.head();
@@ -261,11 +278,12 @@ void Engine::Impl::move_requests(uint32_t kept) {
   Band& to = *bands[pipeline.default_band];
   for (Request* r : moving) {
     Band& from = band_of(*r);
+    const bool overflow = r->flow->slot == FlowTable::kOverflowSlot;
     const Submission as_submitted{.flow = r->flow->name,
                                   .flow_hash = from.flows.hash(*r->flow),
                                   .tenant = r->flow->tenant,
                                   .weight_milli = from.flows.weight_milli(*r->flow)};
-    Flow* flow = flow_for(to, as_submitted);
+    Flow* flow = overflow ? overflow_of(to) : flow_for(to, as_submitted);
     if (r->state == Request::State::kParked) {
       unpark(r);
       r->flow = flow;
@@ -277,12 +295,13 @@ void Engine::Impl::move_requests(uint32_t kept) {
       from.ledger.in_flight_bytes -= r->bytes;
       from.ledger.in_flight_cost -= r->charged;
       r->flow = flow;
-      r->fairness_epoch = to.fairness_epoch - 1;  // charged to a state that is gone
+      r->moved = true;
       to.flows.in_flight(flow, 1, charged);
       to.flows.charge(flow, charged);
       to.ledger.in_flight += 1;
       to.ledger.in_flight_bytes += r->bytes;
       to.ledger.in_flight_cost += r->charged;
+      to.ledger.served_cost += r->charged;
     }
     log_request(LogRecord::Kind::kMove, *r);
     --from.ledger.submitted;

@@ -32,10 +32,11 @@ struct Request {
   uint32_t host_class = 0;     // the driver's; kNone: in flight, and nobody else will serve it
   uint32_t endpoint = kNone;
   uint32_t attempt = 0;
-  uint32_t fairness_epoch = 0;  // which fairness state was charged
+  uint64_t epoch = 0;  // the engine's when it was dispatched: which states were charged for it
   State state = State::kParked;
   bool doomed = false;             // chosen as a victim while a newcomer's need is being reckoned
   bool revoked = false;            // kRevoke was said
+  bool moved = false;              // in flight, dispatched by another band, which is gone
   std::vector<uint32_t> excluded;  // endpoints that broke under it
 
   Request* older = nullptr;  // neighbours in its flow, by arrival

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "core/policy_slot.h"
 #include "host/config/text.h"
 #include "host/plugins/limits.h"
 
@@ -45,7 +46,7 @@ HostServices::HostServices(std::string package, ColumnRegistry& columns)
     : package_(std::move(package)),
       columns_(columns),
       host_{sizeof(sluice_host_v1), SLUICE_ABI_MINOR,   this,      &log, &declare_int,
-            &declare_float,         &retain_idle_flows, &extension} {}
+            &declare_float,         &retain_idle_flows, &extension, &fault} {}
 
 HostServices::CreateScope::CreateScope(HostServices& services) : services_(services) {
   creating = this;
@@ -99,5 +100,9 @@ void HostServices::retain_idle_flows(void* ctx, uint64_t ns) {
 }
 
 const void* HostServices::extension(void*, const char*) { return nullptr; }
+
+void HostServices::fault(void*, const char* text, size_t n) {
+  report_fault(text == nullptr ? std::string_view() : std::string_view(text, n));
+}
 
 }  // namespace sluice::plugins

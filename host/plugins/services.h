@@ -1,7 +1,8 @@
 // What the host offers to one loaded plugin file: sluice_host_v1 and what stands behind it.
 //
-// Threads: log is [any] and lock-free up to the logger itself; the others answer only during a
-// create that runs within a CreateScope on the same thread. Lives for ever, as the ABI promises:
+// Threads: log is [any] and lock-free up to the logger itself; fault concerns the hot call that its
+// own thread is in; the others answer only during a create that runs within a CreateScope on the
+// same thread. Lives for ever, as the ABI promises:
 // never destroyed once handed out.
 #pragma once
 
@@ -45,6 +46,7 @@ class HostServices {
   static uint32_t declare_float(void* ctx, uint32_t table, const char* source, double absent);
   static void retain_idle_flows(void* ctx, uint64_t ns);
   static const void* extension(void* ctx, const char* id);
+  static void fault(void* ctx, const char* text, size_t n);
   // CTX, if it is in create on this thread; else null, with a line in the log.
   static CreateScope* in_create(void* ctx, const char* function);
 

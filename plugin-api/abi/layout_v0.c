@@ -34,7 +34,7 @@ AT(sluice_param_v1, choices, 96);
 AT(sluice_param_v1, type, 104);
 AT(sluice_param_v1, flags, 108);
 
-SIZE(sluice_host_v1, 56);
+SIZE(sluice_host_v1, 64);
 AT(sluice_host_v1, struct_size, 0);
 AT(sluice_host_v1, abi_minor, 4);
 AT(sluice_host_v1, ctx, 8);
@@ -43,6 +43,7 @@ AT(sluice_host_v1, declare_int, 24);
 AT(sluice_host_v1, declare_float, 32);
 AT(sluice_host_v1, retain_idle_flows, 40);
 AT(sluice_host_v1, extension, 48);
+AT(sluice_host_v1, fault, 56);
 
 SIZE(sluice_scope, 40);
 AT(sluice_scope, struct_size, 0);

@@ -29,6 +29,7 @@ const sluice_host_v1 kHost = {
     .declare_float = [](void*, uint32_t, const char*, double) { return SLUICE_NONE; },
     .retain_idle_flows = [](void*, uint64_t) {},
     .extension = [](void*, const char*) -> const void* { return nullptr; },
+    .fault = [](void*, const char*, size_t) {},
 };
 
 }  // namespace

@@ -33,6 +33,9 @@ FakeHost::FakeHost() {
   };
   host_.retain_idle_flows = [](void* ctx, uint64_t ns) { self(ctx).retain_ns = ns; };
   host_.extension = [](void*, const char*) -> const void* { return nullptr; };
+  host_.fault = [](void* ctx, const char* text, size_t n) {
+    self(ctx).faults.emplace_back(text, n);
+  };
 }
 
 std::string plugin_path(const std::string& file) {

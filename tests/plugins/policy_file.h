@@ -26,6 +26,7 @@ class FakeHost {
   const sluice_host_v1& get() const { return host_; }
 
   std::vector<std::string> lines;    // logged
+  std::vector<std::string> faults;   // reported
   std::vector<std::string> sources;  // declared
   bool knows_sources = true;
   uint64_t retain_ns = 0;

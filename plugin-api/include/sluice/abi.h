@@ -88,6 +88,9 @@ typedef struct sluice_host_v1 {
   void (*retain_idle_flows)(void *ctx, uint64_t ns);
   /* [control] A later host's extra services, by id; null if there is none of that name. */
   const void *(*extension)(void *ctx, const char *id);
+  /* [hot] in a hot call only. The call has failed: its answer is not used, and it counts against the policy as an
+   * illegal answer does. TEXT says why and need not be terminated. */
+  void (*fault)(void *ctx, const char *text, size_t n);
 } sluice_host_v1;
 
 /* What one state will see. Nothing here grows during the state's life. */

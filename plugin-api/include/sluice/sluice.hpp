@@ -13,25 +13,25 @@
 //   static constexpr uint64_t flags, inputs          optional; SLUICE_MAY_IDLE; SLUICE_IN_PREFIX
 //   static constexpr uint64_t events                 sluice::event_mask(...); with observe only
 //   explicit P(const sluice::Setup&)                 optional; reads parameters, declares columns,
-//   throws to refuse struct State                                     optional; one a band
-//   (scoring: one); made from (const P&, const
-//                                                    Scope&), (const Scope&) or nothing; allocate
-//                                                    here and only here
+//                                                    throws to refuse
+//   struct State                                     optional; one a band (scoring: one); made from
+//                                                    (const P&, const Scope&), (const Scope&) or
+//                                                    nothing; allocate here and only here
 // and does, with `State& state` put first in observe and `const State& state` put first elsewhere
 // if it has a State,
 //   void observe(const Flows&, const Event&) const                            optional, needs State
 //     ordering: (const Event&); scoring: (const Endpoints&, const Event&)
 //   ordering  uint64_t key(const Request&, const Band&) const
-//   fairness  uint32_t pick(const Flows&) const, or with SLUICE_MAY_IDLE (const Flows&, uint64_t&
-//   retry_ns) eviction  uint32_t pick(const Flows&, const Band&, const Need&) const     and
-//   optionally, as ordering, key scoring   void score(const Request&, const Endpoints&, const
-//   Pairs&, Scores out) const
+//   fairness  uint32_t pick(const Flows&) const
+//     with SLUICE_MAY_IDLE: (const Flows&, uint64_t& retry_ns)
+//   eviction  uint32_t pick(const Flows&, const Band&, const Need&) const
+//     and optionally, as ordering, key
+//   scoring   void score(const Request&, const Endpoints&, const Pairs&, Scores out) const
 // State is const in all but observe, so a policy whose pick changes it does not compile.
 //
-// No exception leaves the plugin: create and state_new turn it into a refusal; a hot call logs the
-// first one and answers "none" (pick) or leaves the answer as the host filled it. Tables that end
-// before their first version are answered in the same way. Language: C++17. Allocates in create and
-// state_new only.
+// No exception leaves the plugin: create and state_new turn it into a refusal; a hot call tells the
+// host, which counts it as a fault and does without the answer. Language: C++17. Allocates in create
+// and state_new only.
 #pragma once
 
 #include <sluice/thunks.hpp>

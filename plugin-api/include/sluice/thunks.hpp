@@ -5,7 +5,6 @@
 // stand for.
 #pragma once
 
-#include <atomic>
 #include <cstdio>
 #include <exception>
 #include <iterator>
@@ -92,7 +91,6 @@ struct Object {
 
   const sluice_host_v1& host;
   const P policy;
-  mutable std::atomic<bool> complained{false};
 };
 
 inline void refuse(sluice_error* error, const char* why) {
@@ -110,17 +108,16 @@ inline const char* thrown() {
   }
 }
 
+// From inside a catch block: CALL has failed.
 template <typename P>
 void complain(const void* policy, const char* call) {
-  const auto& object = *static_cast<const Object<P>*>(policy);
-  if (object.complained.exchange(true)) return;
-  char line[256];
-  const int n =
-      std::snprintf(line, sizeof(line), "policy %s: %s threw: %s", P::info.name, call, thrown());
-  if (n <= 0) return;
+  const sluice_host_v1& host = static_cast<const Object<P>*>(policy)->host;
+  char text[160];
+  const int n = std::snprintf(text, sizeof(text), "%s threw: %s", call, thrown());
+  if (n < 0) return;
   const size_t size =
-      static_cast<size_t>(n) < sizeof(line) ? static_cast<size_t>(n) : sizeof(line) - 1;
-  object.host.log(object.host.ctx, SLUICE_LOG_ERROR, line, size);
+      static_cast<size_t>(n) < sizeof(text) ? static_cast<size_t>(n) : sizeof(text) - 1;
+  host.fault(host.ctx, text, size);
 }
 
 template <typename P>
@@ -234,7 +231,6 @@ void keys(const void* policy, void* state, const sluice_requests* requests, cons
     }
   } catch (...) {
     complain<P>(policy, "key");
-    for (uint32_t i = 0; i < requests->count; ++i) out[i] = requests->seq[i];
   }
 }
 
@@ -282,7 +278,6 @@ void score(const void* policy, void* state, const sluice_requests* requests,
     });
   } catch (...) {
     complain<P>(policy, "score");
-    for (uint32_t i = 0; i < pairs->count; ++i) out[i] = 0;
   }
 }
 
