@@ -25,7 +25,8 @@ using nlohmann::json;
 constexpr const char* kText = "text/plain; charset=utf-8";
 constexpr const char* kJson = "application/json";
 constexpr const char* kExposition = "text/plain; version=0.0.4; charset=utf-8";
-constexpr const char* kPages = "GET /metrics, /livez, /readyz, /status; POST /reload\n";
+constexpr const char* kPages = "GET /metrics, /livez, /readyz, /status; POST /reload, "
+    "/policies/release?policy=NAME\n";
 
 Response answer(const Request& request, http::status status, std::string body,
                 const char* type = kText) {
@@ -60,6 +61,7 @@ struct AdminServer::Shared : std::enable_shared_from_this<Shared> {
   asio::awaitable<void> serve(std::shared_ptr<beast::tcp_stream> stream);
   asio::awaitable<Response> respond(const Request& request);
   asio::awaitable<Response> reload(const Request& request);
+  Response release(const Request& request, std::string_view query);
   std::optional<Response> refuse_strangers(const Request& request) const;
   AdminSnapshot snapshot();
   std::string metrics_page();
@@ -213,6 +215,10 @@ asio::awaitable<Response> AdminServer::Shared::respond(const Request& request) {
     if (request.method() != http::verb::post) co_return wrong_method(request, "POST");
     co_return co_await reload(request);
   }
+  if (path == "/policies/release") {
+    if (request.method() != http::verb::post) co_return wrong_method(request, "POST");
+    co_return release(request, target.substr(path.size()));
+  }
   if (path != "/metrics" && path != "/livez" && path != "/readyz" && path != "/status") {
     co_return answer(request, path == "/" ? http::status::ok : http::status::not_found, kPages);
   }
@@ -246,6 +252,18 @@ asio::awaitable<Response> AdminServer::Shared::reload(const Request& request) {
   if (!messages.empty()) body[swapped ? "warnings" : "error"] = messages;
   co_return answer(request, swapped ? http::status::ok : http::status::conflict,
                    body.dump(2, ' ', false, json::error_handler_t::replace) + "\n", kJson);
+}
+
+Response AdminServer::Shared::release(const Request& request, std::string_view query) {
+  constexpr std::string_view kParameter = "?policy=";
+  if (!query.starts_with(kParameter))
+    return answer(request, http::status::bad_request, "say which: ?policy=PACKAGE/NAME\n");
+  const std::string policy(query.substr(kParameter.size()));
+  const bool released = sources.release_policy(policy);
+  json body{{"released", released}};
+  if (!released) body["error"] = "no policy " + policy + " is in quarantine";
+  return answer(request, released ? http::status::ok : http::status::not_found,
+                body.dump(2, ' ', false, json::error_handler_t::replace) + "\n", kJson);
 }
 
 AdminSnapshot AdminServer::Shared::snapshot() {

@@ -1,4 +1,5 @@
-// The operators' HTTP server: /metrics, /livez, /readyz, /status, and POST /reload.
+// The operators' HTTP server: /metrics, /livez, /readyz, /status, POST /reload and POST
+// /policies/release?policy=NAME.
 //
 // Small on purpose: whole requests in, whole answers out, keep-alive, named limits, a time limit on
 // everything. Threads: the control io_context's; the sources are called there too, and a page waits
@@ -35,6 +36,7 @@ struct AdminSources {
   std::function<PoolStatus()> pool;
   std::function<std::string()> not_ready;  // why not; "" = started and not draining
   std::function<void(Reloaded)> reload;    // calls back once, on the control thread, now or later
+  std::function<bool(const std::string& policy)> release_policy;  // false: not in quarantine
   std::function<ReloadStats()> reload_stats;
   const HostMetrics* requests = nullptr;  // may be null; borrowed
   std::string version;

@@ -7,6 +7,7 @@
 
 #include "core/engine.h"
 #include "host/exit_codes.h"
+#include "host/plugins/crash.h"
 #include "host/serve/prepare.h"
 
 namespace sluice {
@@ -27,6 +28,7 @@ void summarise(const config::Config& config, const Pipeline& pipeline, size_t en
 }
 
 int check(const std::string& file) {
+  plugins::install_crash_handler();
   const Preparation preparation = prepare(file, 1);
   fmt::print(stderr, "{}", preparation.messages);
   if (!preparation.prepared) return preparation.exit_code;

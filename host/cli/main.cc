@@ -1,6 +1,9 @@
 // The program `sluice`: one subcommand each from the files beside this one.
 
 #include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <exception>
 
 #include "host/cli/check_command.h"
 #include "host/exit_codes.h"
@@ -14,6 +17,7 @@
 #include "host/serve/logging.h"
 
 int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // whoever reads the output may leave; the host goes on
   // Plugin files are described by a child process of this program.
   if (sluice::plugins::is_probe(argc, argv)) return sluice::plugins::probe_main(argc, argv);
 
@@ -34,6 +38,9 @@ int main(int argc, char** argv) {
     const bool asked_for_help = error.get_exit_code() == 0;
     app.exit(error);
     return asked_for_help ? sluice::kExitOk : sluice::kExitUsage;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "sluice: error: %s\n", error.what());
+    return sluice::kExitRuntime;
   }
   return exit_code;
 }

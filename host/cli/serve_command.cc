@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "host/plugins/crash.h"
 #include "host/serve/host.h"
 
 namespace sluice {
@@ -13,7 +14,10 @@ void add_serve_command(CLI::App& app, int& exit_code) {
   command
       ->add_option("--threads", options->threads, "proxy threads; 0 = one for each core, at most 8")
       ->check(CLI::Range(0, 256));
-  command->callback([options, &exit_code] { exit_code = serve(*options); });
+  command->callback([options, &exit_code] {
+    plugins::install_crash_handler();
+    exit_code = serve(*options);
+  });
 }
 
 }  // namespace sluice

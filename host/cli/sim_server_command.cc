@@ -10,7 +10,6 @@
 namespace sluice {
 
 void add_sim_server_command(CLI::App& app, int& exit_code) {
-  using sim_server::Failure;
   auto options = std::make_shared<sim_server::SimServerOptions>();
   auto& settings = options->settings;
   options->models.clear();
@@ -40,16 +39,11 @@ void add_sim_server_command(CLI::App& app, int& exit_code) {
   command->add_option("--metrics-delay", settings.metrics_delay_ns, "Slow /metrics, default 0ms")
       ->transform(duration);
 
-  const std::map<std::string, Failure> failures = {{"none", Failure::kOff},
-                                                   {"refuse", Failure::kRefuse},
-                                                   {"hang", Failure::kHang},
-                                                   {"reset", Failure::kReset},
-                                                   {"error", Failure::kError}};
-  command
-      ->add_option("--failure", settings.failure,
-                   "How model requests fail: none, refuse, hang, reset, error")
-      ->transform(CLI::CheckedTransformer(failures))
-      ->type_name("MODE");
+  auto failure = std::make_shared<std::string>(to_string(settings.failure));
+  command->add_option("--failure", *failure, "How model requests fail")
+      ->check(CLI::IsMember({"none", "refuse", "hang", "reset", "error"}))
+      ->type_name("MODE")
+      ->capture_default_str();
   command->add_option("--failure-rate", settings.failure_rate, "Share of requests that fail")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
@@ -63,7 +57,10 @@ void add_sim_server_command(CLI::App& app, int& exit_code) {
   command->add_option("--failure-for", settings.failure_for_ns, "How long it fails; 0s = for ever")
       ->transform(duration);
   command->add_option("--seed", options->seed, "Of the failure rate")->capture_default_str();
-  command->callback([options, &exit_code] { exit_code = sim_server::run_sim_server(*options); });
+  command->callback([options, failure, &exit_code] {
+    options->settings.failure = *sim_server::failure_named(*failure);
+    exit_code = sim_server::run_sim_server(*options);
+  });
 }
 
 }  // namespace sluice

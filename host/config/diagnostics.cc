@@ -63,6 +63,10 @@ void Diagnostics::set_source(std::string file, std::string text) {
 }
 
 void Diagnostics::error(Location at, std::string message, std::string hint) {
+  const auto same = [&](const Diagnostic& other) {
+    return other.at.line == at.line && other.at.column == at.column && other.message == message;
+  };
+  if (std::any_of(all_.begin(), all_.end(), same)) return;
   if (errors_++ < kDiagnosticsMax) {
     all_.push_back({Diagnostic::Severity::kError, at, std::move(message), std::move(hint)});
   }

@@ -26,9 +26,11 @@ struct Diagnostic {
 class Diagnostics {
  public:
   void set_source(std::string file, std::string text);
+  // The same message at the same place counts once: a default acts in many places.
   void error(Location at, std::string message, std::string hint = "");
   void warning(Location at, std::string message, std::string hint = "");
 
+  const std::string& file() const { return file_; }
   bool has_errors() const { return errors_ != 0; }
   const std::vector<Diagnostic>& all() const { return all_; }
   // All of them, in order of position, as people read them; ends with a newline unless empty.

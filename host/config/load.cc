@@ -48,8 +48,14 @@ Source source_of(const std::filesystem::path& file, Diagnostics& diagnostics) {
 }
 
 std::optional<Config> load(const std::filesystem::path& file, Diagnostics& diagnostics) {
+  auto config = load_partly(file, diagnostics);
+  if (diagnostics.has_errors()) return std::nullopt;
+  return config;
+}
+
+std::optional<Config> load_partly(const std::filesystem::path& file, Diagnostics& diagnostics) {
   const std::optional<std::string> text = read_file(file, diagnostics);
-  return text ? parse(*text, file, diagnostics) : std::nullopt;
+  return text ? parse_partly(*text, file, diagnostics) : std::nullopt;
 }
 
 std::optional<std::vector<Endpoint>> load_endpoints(const std::filesystem::path& file,
@@ -67,7 +73,7 @@ std::optional<std::vector<Endpoint>> load_endpoints(const std::filesystem::path&
   const std::optional<toml::table> document = read_document(*text, diagnostics);
   if (!document) return std::nullopt;
   Source source = source_of(file, diagnostics);
-  TableReader root(*document, "", "", {}, source);
+  TableReader root(*document, "", "", kFileStart, source);
 
   std::vector<TableReader> tables = root.tables("endpoints", kEndpointsMax);
   if (auto pool = root.table("pool")) {

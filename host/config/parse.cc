@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <set>
+#include <utility>
+
 #include "host/config/config.h"
 #include "host/config/document.h"
 #include "host/config/limits.h"
@@ -15,12 +18,10 @@ constexpr int64_t kSchema = 1;
 void read_schema(TableReader& root) {
   constexpr const char* kHint = "begin the file with schema = 1";
   int64_t schema = kSchema;
-  root.read_integer("schema", schema, INT64_MIN, INT64_MAX);
+  root.read_integer("schema", schema, kSchema, kSchema,
+                    fmt::format("this Sluice knows schema {}", kSchema));
   if (!root.has("schema"))
     root.error("schema", "the file does not say which schema it follows", kHint);
-  if (schema == kSchema) return;
-  root.error("schema", fmt::format("schema {} is not known", schema),
-             fmt::format("this version of Sluice reads schema {}", kSchema));
 }
 
 void read_upstream(TableReader& root, Upstream& out) {
@@ -77,16 +78,36 @@ void read_limits(TableReader& root, Config& config) {
   if (auto drain = root.table("drain")) {
     drain->read_duration("grace", config.drain_grace_ns);
     drain->read_duration("deadline", config.drain_deadline_ns);
+    if (config.drain_deadline_ns != 0 && config.drain_grace_ns > config.drain_deadline_ns)
+      drain->error(drain->has("grace") ? "grace" : "deadline",
+                   fmt::format("drain.grace ({}ms) is longer than drain.deadline ({}ms)",
+                               config.drain_grace_ns / 1'000'000,
+                               config.drain_deadline_ns / 1'000'000),
+                   "both count from the signal: everything would be cut while still admitted");
     drain->finish();
   }
 }
 
-void report_left_out(const Pins& pins, Source& source) {
-  if (!pins.required || pins.left_out.empty()) return;
-  const std::vector<std::string_view> slots(pins.left_out.begin(), pins.left_out.end());
-  source.diagnostics.warning(
-      {}, fmt::format("default policies are loaded without a pin for {}", listed(slots)),
-      "name them with use and sha256");
+// One error for each policy that require_sha256 asks a pin of, in however many places it stands.
+void require_pins(const Config& config, Source& source) {
+  if (!config.require_sha256) return;
+  std::set<std::pair<std::string_view, std::string>> said;
+  const auto check = [&](const char* kind, const PolicyUse& use) {
+    if (use.name.empty() || !use.sha256.empty() || !said.emplace(kind, use.full_name()).second)
+      return;
+    source.diagnostics.error(
+        use.at,
+        fmt::format("the {} policy {} has no sha256, and plugins.require_sha256 is true", kind,
+                    quote(use.full_name())),
+        "name it with use and sha256 wherever it acts, by default too; take the hash from whoever "
+        "made the file, or by sha256sum from one that you trust");
+  };
+  for (const Band& band : config.bands) {
+    check("ordering", band.ordering);
+    check("fairness", band.fairness);
+    check("eviction", band.eviction);
+  }
+  for (const Scorer& scorer : config.scorers) check("scoring", scorer.use);
 }
 
 }  // namespace
@@ -101,32 +122,37 @@ void Unique::add(TableReader& table, std::string_view key, const std::string& na
 
 std::optional<Config> parse(std::string_view text, const std::filesystem::path& file,
                             Diagnostics& diagnostics) {
+  auto config = parse_partly(text, file, diagnostics);
+  if (diagnostics.has_errors()) return std::nullopt;
+  return config;
+}
+
+std::optional<Config> parse_partly(std::string_view text, const std::filesystem::path& file,
+                                   Diagnostics& diagnostics) {
   diagnostics.set_source(file.string(), std::string(text.substr(0, kFileBytesMax)));
   const std::optional<toml::table> document = read_document(text, diagnostics);
   if (!document) return std::nullopt;
   Source source = source_of(file, diagnostics);
-  TableReader root(*document, "", "", {}, source);
+  TableReader root(*document, "", "", kFileStart, source);
 
   Config config;
   read_schema(root);
   read_listeners(root, config);
   read_plugins(root, config);
-  Pins pins{config.require_sha256, {}};
   read_pool(root, config);
   read_upstream(root, config.upstream);
-  read_bands(root, config, pins);
+  read_bands(root, config);
   read_flow(root, config);
   read_objectives(root, config);
   read_models(root, config);
   read_tenants(root, config);
-  read_scoring(root, config, pins);
+  read_scoring(root, config);
   read_usage(root);
   read_cost(root, config.cost);
   read_log(root, config);
   read_limits(root, config);
-  report_left_out(pins, source);
+  require_pins(config, source);
   root.finish();
-  if (diagnostics.has_errors()) return std::nullopt;
   return config;
 }
 

@@ -24,8 +24,9 @@ struct Named {
 
 constexpr Named kStandard[] = {{"critical", 100}, {"default", 0}, {"sheddable", -10}};
 
-Band standard_band() {
+Band standard_band(Location at) {
   Band band;
+  band.at = band.ordering.at = band.fairness.at = band.eviction.at = at;
   band.limits.ttl_ns = kTtlNs;
   band.limits.no_endpoint_ttl_ns = kTtlNs;
   band.limits.requests_max = kRequestsMax;
@@ -36,18 +37,15 @@ Band standard_band() {
   return band;
 }
 
-void read_slot(TableReader& band, std::string_view slot, PolicyUse& out, Pins& pins) {
-  out.at = band.at();
-  if (!band.has(slot)) pins.left_out.push_back(band.path_of(slot));
+void read_slot(TableReader& band, std::string_view slot, PolicyUse& out) {
   if (auto table = band.table(slot, "use")) {
-    read_policy(*table, out, pins);
+    read_policy(*table, out);
     table->finish();
   }
 }
 
-Band read_band(TableReader& table, Pins& pins) {
-  Band out = standard_band();
-  out.at = table.at();
+Band read_band(TableReader& table) {
+  Band out = standard_band(table.at());
   BandConfig& limits = out.limits;
   if (!table.read_string("name", limits.name)) {
     table.require("name", "objectives, models and metrics call the band by it");
@@ -66,9 +64,9 @@ Band read_band(TableReader& table, Pins& pins) {
   }
   table.read_choice<bool>("when_blocked", limits.hold_when_blocked,
                           {{"bypass", false}, {"hold", true}});
-  read_slot(table, "ordering", out.ordering, pins);
-  read_slot(table, "fairness", out.fairness, pins);
-  read_slot(table, "eviction", out.eviction, pins);
+  read_slot(table, "ordering", out.ordering);
+  read_slot(table, "fairness", out.fairness);
+  read_slot(table, "eviction", out.eviction);
   table.finish();
   return out;
 }
@@ -138,12 +136,12 @@ std::optional<uint32_t> find_band(TableReader& table, std::string_view key,
   return std::nullopt;
 }
 
-void read_bands(TableReader& root, Config& config, Pins& pins) {
+void read_bands(TableReader& root, Config& config) {
   auto tables = root.tables("band", kBandsMax);
   std::vector<Draft> drafts;
   Unique names("bands are named");
   for (TableReader& table : tables) {
-    drafts.push_back({read_band(table, pins), &table});
+    drafts.push_back({read_band(table), &table});
     const std::string& name = drafts.back().band.limits.name;
     if (!name.empty()) names.add(table, "name", name, name);
   }
@@ -154,12 +152,11 @@ void read_bands(TableReader& root, Config& config, Pins& pins) {
   for (Draft& draft : drafts) config.bands.push_back(std::move(draft.band));
   if (!config.bands.empty()) return;
   for (const Named& standard : kStandard) {
-    Band band = standard_band();
+    Band band = standard_band(root.at());
     band.limits.name = standard.name;
     band.limits.priority = standard.priority;
     config.bands.push_back(std::move(band));
   }
-  pins.left_out.push_back("band");
 }
 
 void read_objectives(TableReader& root, Config& config) {

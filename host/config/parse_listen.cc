@@ -139,6 +139,12 @@ void read_plugins(TableReader& root, Config& config) {
       continue;
     }
     config.plugin_directories.push_back((directory / text.text).lexically_normal());
+    const std::filesystem::path& named = config.plugin_directories.back();
+    std::error_code error;
+    if (!std::filesystem::is_directory(named, error))
+      root.source().diagnostics.warning(
+          text.at, fmt::format("there is no plugin directory {}", quote(named.string())),
+          "it is looked for again at each reload");
   }
 }
 

@@ -29,6 +29,7 @@ bool made_of(std::string_view text, std::initializer_list<std::string_view> alph
 void read_use(TableReader& table, PolicyUse& out) {
   std::string use;
   out.at = table.at("use");
+  out.name.clear();
   if (!table.read_string("use", use)) {
     table.require("use", "such as use = \"fcfs\"");
     return;
@@ -68,7 +69,7 @@ void check_wait_for_better(TableReader& picker) {
 
 }  // namespace
 
-void read_policy(TableReader& table, PolicyUse& out, const Pins& pins) {
+void read_policy(TableReader& table, PolicyUse& out) {
   read_use(table, out);
   table.read_choice<bool>("mode", out.shadow, {{"active", false}, {"shadow", true}});
   if (out.shadow) {
@@ -79,30 +80,28 @@ void read_policy(TableReader& table, PolicyUse& out, const Pins& pins) {
       table.error("sha256", fmt::format("{} is no SHA-256 of a file", quote(out.sha256)),
                   fmt::format("64 hex digits, as sha256sum prints them; these are {} characters",
                               out.sha256.size()));
+      out.name.clear();
     }
     out.sha256 = lower_case(out.sha256);
-  } else if (pins.required && !table.has("sha256")) {
-    table.error("use",
-                fmt::format("{} has no sha256, and plugins.require_sha256 is true",
-                            out.name.empty() ? "the policy" : quote(out.full_name())),
-                "add sha256 = \"...\", as sha256sum prints it for the plugin's file");
+  } else if (table.has("sha256")) {
+    out.name.clear();
   }
   if (auto params = table.read_params("params")) out.params = std::move(*params);
 }
 
-void read_scoring(TableReader& root, Config& config, Pins& pins) {
+void read_scoring(TableReader& root, Config& config) {
   if (!root.has("scoring")) {
     for (const Scoring& standard : kStandard) {
       Scorer scorer;
       scorer.use.name = standard.name;
+      scorer.use.at = root.at();
       scorer.weight = standard.weight;
       config.scorers.push_back(std::move(scorer));
     }
-    pins.left_out.push_back("scoring");
   }
   for (TableReader& table : root.tables("scoring", kScorersMax)) {
     Scorer scorer;
-    read_policy(table, scorer.use, pins);
+    read_policy(table, scorer.use);
     table.read_number("weight", scorer.weight, 0, kShareMax);
     table.finish();
     config.scorers.push_back(std::move(scorer));

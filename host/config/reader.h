@@ -61,8 +61,9 @@ class TableReader {
   bool read_path(std::string_view key, std::filesystem::path& out);
 
   template <typename Int>
-  bool read_integer(std::string_view key, Int& out, int64_t min, int64_t max) {
-    const std::optional<int64_t> value = integer(key, min, max);
+  bool read_integer(std::string_view key, Int& out, int64_t min, int64_t max,
+                    std::string hint = "") {
+    const std::optional<int64_t> value = integer(key, min, max, std::move(hint));
     if (value) out = static_cast<Int>(*value);
     return value.has_value();
   }
@@ -111,7 +112,7 @@ class TableReader {
   Value value_of(const toml::node& node, const std::string& path);
   void wrong(const Value& value, const std::string& path, std::string_view wanted,
              std::string hint = "");
-  std::optional<int64_t> integer(std::string_view key, int64_t min, int64_t max);
+  std::optional<int64_t> integer(std::string_view key, int64_t min, int64_t max, std::string hint);
   std::optional<size_t> choice(std::string_view key, const std::vector<std::string_view>& names);
   std::optional<uint64_t> quantity(std::string_view key, std::string_view wanted,
                                    Result<uint64_t> (*parse)(std::string_view));
@@ -122,6 +123,9 @@ class TableReader {
   Source* source_;
   std::vector<std::string_view> known_;  // the keys asked for; literals
 };
+
+// What the whole file is blamed for stands at its beginning.
+inline constexpr Location kFileStart{1, 1};
 
 Location location_of(const toml::source_region& region);
 

@@ -100,14 +100,17 @@ bool TableReader::read_number(std::string_view key, double& out, double min, dou
   return true;
 }
 
-std::optional<int64_t> TableReader::integer(std::string_view key, int64_t min, int64_t max) {
+std::optional<int64_t> TableReader::integer(std::string_view key, int64_t min, int64_t max,
+                                            std::string hint) {
   const Value value = take(key);
   if (value.node == nullptr) return std::nullopt;
   const auto number = value.text ? parse_integer(*value.text) : value.node->value_exact<int64_t>();
   if (number && *number >= min && *number <= max) return number;
   wrong(value, path_of(key),
-        max == INT64_MAX ? fmt::format("a whole number from {} up", min)
-                         : fmt::format("a whole number from {} to {}", min, max));
+        min == max         ? fmt::format("the number {}", min)
+        : max == INT64_MAX ? fmt::format("a whole number from {} up", min)
+                           : fmt::format("a whole number from {} to {}", min, max),
+        std::move(hint));
   return std::nullopt;
 }
 

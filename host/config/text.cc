@@ -34,6 +34,11 @@ std::string_view next_character(std::string_view text, size_t& at) {
   for (size_t i = begin + 1; i < begin + length; i++) {
     if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) return text.substr(begin, 1);
   }
+  const auto lead = static_cast<unsigned char>(text[begin]);
+  const auto second = static_cast<unsigned char>(text[begin + 1]);
+  const bool overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
+  const bool beyond = (lead == 0xed && second > 0x9f) || (lead == 0xf4 && second > 0x8f);
+  if (overlong || beyond) return text.substr(begin, 1);  // beyond: surrogates, above U+10FFFF
   at = begin + length;
   return text.substr(begin, length);
 }

@@ -11,11 +11,12 @@
 #include "host/demo/display.h"
 #include "host/demo/scenario.h"
 #include "host/demo/stage.h"
+#include "host/exit_codes.h"
 
 namespace sluice::demo {
 namespace {
 
-constexpr int kExitOk = 0, kExitBroken = 1, kExitUsage = 2, kExitInterrupted = 130;
+constexpr int kExitInterrupted = 130;
 
 // A directory of its own, gone with it.
 class TemporaryDirectory {
@@ -90,7 +91,7 @@ int run_demo(const DemoOptions& options) {
   const TemporaryDirectory directory(options.keep);
   if (directory.path().empty()) {
     fmt::print(stderr, "error: cannot make a temporary directory: {}\n", std::strerror(errno));
-    return kExitBroken;
+    return kExitRuntime;
   }
   display.line(fmt::format("{}: {}", scenario.value().name, scenario.value().title));
   if (options.keep) display.line("files: " + directory.path().string());
@@ -102,7 +103,7 @@ int run_demo(const DemoOptions& options) {
     if (!parts) {
       display.clear();
       fmt::print(stderr, "error: {}\n", parts.error());
-      return kExitBroken;
+      return kExitRuntime;
     }
     if (stage.interrupted()) {
       display.line("interrupted");
@@ -130,12 +131,12 @@ int run_demo(const DemoOptions& options) {
     if (!out) {
       fmt::print(stderr, "error: cannot write {}: {}\n", options.json.string(),
                  std::strerror(errno));
-      return kExitBroken;
+      return kExitRuntime;
     }
   }
   const bool kept =
       std::all_of(promises.begin(), promises.end(), [](const Promise& p) { return p.kept; });
-  return kept ? kExitOk : kExitBroken;
+  return kept ? kExitOk : kExitRuntime;
 }
 
 }  // namespace sluice::demo

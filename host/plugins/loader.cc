@@ -139,38 +139,54 @@ bool Loader::seems_to_offer(size_t file, const config::PolicyUse& use) const {
   return mentions(images_[file], use.name) || std::none_of(infos_.begin(), infos_.end(), same);
 }
 
-std::string Loader::searched() const {
+std::string Loader::searched(const config::Diagnostics& diagnostics) const {
+  constexpr size_t kShownMax = 3;
   if (searched_.empty()) return "there is no plugin directory to search";
-  const auto refused = std::count_if(infos_.begin(), infos_.end(), [](const PluginInfo& info) {
-    return info.refusal.has_value();
-  });
   std::string text = fmt::format("searched {}", fmt::join(searched_, ", "));
-  if (refused != 0)
-    text += fmt::format("; {} refused there, `sluice plugin list` says why",
-                        refused == 1 ? "1 file is" : fmt::format("{} files are", refused));
+  size_t refused = 0;
+  for (const PluginInfo& info : infos_)
+    if (info.refusal && ++refused <= kShownMax)
+      text += fmt::format("; {} {}", info.path.string(), info.refusal->why);
+  if (refused > kShownMax) text += fmt::format("; {} more are refused", refused - kShownMax);
+  if (refused != 0) text += fmt::format("; see `sluice plugin list -c {}`", diagnostics.file());
   return text;
 }
 
+// No file with the pin of USE offers it. What a file without the pin seems to hold does not matter.
+Loader::Status Loader::pin_not_found(const config::PolicyUse& use,
+                                     config::Diagnostics& diagnostics) const {
+  diagnostics.error(use.at,
+                    fmt::format("no plugin file has the sha256 {} that {} is pinned to", use.sha256,
+                                use.full_name()),
+                    "install the file that was meant; " + searched(diagnostics));
+  return Status::kRefused;
+}
+
 // The name is known to no file that may be used. Perhaps to one that may not, or in another kind.
-Loader::Resolved Loader::not_found(const config::PolicyUse& use, Kind kind,
-                                   config::Diagnostics& diagnostics) const {
+Loader::Status Loader::not_found(const config::PolicyUse& use, Kind kind,
+                                 config::Diagnostics& diagnostics) const {
+  const std::string pin = config::lower_case(use.sha256);
+  bool pin_is_there = false;
   for (size_t i = 0; i < images_.size(); ++i) {
-    if (!seems_to_offer(i, use)) continue;
-    if (path_.require_sha256 && !use.sha256.empty() && !path_.pins.contains(images_[i].sha256)) {
-      diagnostics.error(
-          use.at,
-          fmt::format("{} seems to be in {}, whose sha256 is {}, not the {} that is asked for",
-                      use.full_name(), images_[i].path.string(), images_[i].sha256, use.sha256),
-          "put the right file there, or, if this one is to be trusted, write its sha256");
-    } else {
-      diagnostics.error(
-          use.at,
-          fmt::format("{} seems to be in {}, which is refused: it {}", use.full_name(),
-                      images_[i].path.string(), infos_[i].refusal->why),
-          infos_[i].refusal->fix);
+    const bool pinned = !pin.empty() && images_[i].sha256 == pin;
+    pin_is_there |= pinned;
+    if (pinned && infos_[i].refusal) {
+      diagnostics.error(use.at,
+                        fmt::format("{} is pinned to {}, which is refused: it {}", use.full_name(),
+                                    images_[i].path.string(), infos_[i].refusal->why),
+                        infos_[i].refusal->fix);
+      return Status::kRefused;
     }
-    const bool lacks_pin = path_.require_sha256 && use.sha256.empty();
-    return {lacks_pin ? Status::kConfigError : Status::kRefused, nullptr};
+  }
+  if (path_.require_sha256 && !pin_is_there) return pin_not_found(use, diagnostics);
+  for (size_t i = 0; i < images_.size() && !path_.require_sha256; ++i) {
+    if (!seems_to_offer(i, use)) continue;
+    diagnostics.error(
+        use.at,
+        fmt::format("{} seems to be in {}, which is refused: it {}", use.full_name(),
+                    images_[i].path.string(), infos_[i].refusal->why),
+        infos_[i].refusal->fix);
+    return Status::kRefused;
   }
   std::vector<std::string> names,
       siblings;  // of that kind: all; those of the same package, without it
@@ -183,7 +199,7 @@ Loader::Resolved Loader::not_found(const config::PolicyUse& use, Kind kind,
       } else if (same_package && policy.name == use.name) {
         diagnostics.error(use.at, fmt::format("{} is {}, and this place takes {}", use.full_name(),
                                               a_policy(policy.kind), a_policy(kind)));
-        return {Status::kConfigError, nullptr};
+        return Status::kConfigError;
       }
     }
   std::sort(names.begin(), names.end());
@@ -197,17 +213,26 @@ Loader::Resolved Loader::not_found(const config::PolicyUse& use, Kind kind,
     hint = fmt::format("there are: {}; ", fmt::join(names, ", "));
   diagnostics.error(use.at,
                     fmt::format("there is no {} policy {}", kind_name(kind), config::quote(wanted)),
-                    hint + searched());
-  return {Status::kConfigError, nullptr};
+                    hint + searched(diagnostics));
+  return Status::kConfigError;
 }
 
 Loader::Resolved Loader::resolve(const config::PolicyUse& use, Kind kind,
                                  config::Diagnostics& diagnostics) {
   scan();
+  Resolved out;
+  out.at = use.at;
   const std::string pin = config::lower_case(use.sha256);
+  if (use.name.empty() || (path_.require_sha256 && pin.empty())) {
+    out.status = Status::kConfigError;
+    return out;
+  }
   Match match{};
-  if (find(use, kind, match) == nullptr) return not_found(use, kind, diagnostics);
-  for (size_t i = 0; i < match.file; ++i)
+  if (find(use, kind, match) == nullptr) {
+    out.status = not_found(use, kind, diagnostics);
+    return out;
+  }
+  for (size_t i = 0; i < match.file && !path_.require_sha256; ++i)
     if (seems_to_offer(i, use))
       diagnostics.warning(use.at,
                           fmt::format("{} is taken from {}, since {}, which comes first and seems "
@@ -215,32 +240,42 @@ Loader::Resolved Loader::resolve(const config::PolicyUse& use, Kind kind,
                                       use.full_name(), images_[match.file].path.string(),
                                       images_[i].path.string(), infos_[i].refusal->why),
                           infos_[i].refusal->fix);
-  Image& image = images_[match.file];
-  if (pin.empty() && path_.require_sha256) {
-    diagnostics.error(
-        use.at, fmt::format("{} carries no sha256, and require_sha256 is on", use.full_name()),
-        fmt::format("{} has sha256 = \"{}\"", image.path.string(), image.sha256));
-    return {Status::kConfigError, nullptr};
-  }
+  const Image& image = images_[match.file];
   if (!pin.empty() && pin != image.sha256) {
     diagnostics.error(
         use.at,
         fmt::format("{} is in {}, whose sha256 is {}, not the {} that is asked for",
                     use.full_name(), image.path.string(), image.sha256, pin),
         "put the right file there, or, if this one is to be trusted, write its sha256");
-    return {Status::kRefused, nullptr};
+    out.status = Status::kRefused;
+    return out;
   }
   const size_t errors = diagnostics.all().size();
-  const auto values = bind_params(match.policy->params, use.params, use.full_name(), diagnostics);
-  if (diagnostics.all().size() != errors) return {Status::kConfigError, nullptr};
-  if (use.shadow) return {Status::kOk, nullptr};
+  out.values = bind_params(match.policy->params, use.params, use.full_name(), diagnostics);
+  if (diagnostics.all().size() != errors)
+    out.status = Status::kConfigError;
+  else if (!use.shadow)
+    out.choice = match.policy, out.file = match.file;
+  return out;
+}
 
-  Refusal refusal;
-  PolicyPtr policy = registry_.make(image, infos_[match.file], *match.policy, values, refusal);
-  if (policy) return {Status::kOk, std::move(policy)};
-  diagnostics.error(use.at, fmt::format("{} is refused: it {}", image.path.string(), refusal.why),
-                    refusal.fix);
-  return {Status::kRefused, nullptr};
+Loader::Status Loader::load(std::span<Resolved> all, config::Diagnostics& diagnostics) {
+  std::vector<PluginRegistry::Wanted> wanted;
+  for (Resolved& one : all)
+    if (one.choice != nullptr)
+      wanted.push_back({&images_[one.file], &infos_[one.file], one.choice, one.values, {}, {}});
+  const bool good = registry_.make(wanted);
+  for (auto it = wanted.begin(); Resolved& one : all) {
+    if (one.choice == nullptr) continue;
+    one.policy = std::move(it->made);
+    if (it->refusal)
+      diagnostics.error(
+          one.at,
+          fmt::format("{} is refused: it {}", it->image->path.string(), it->refusal->why),
+          it->refusal->fix);
+    ++it;
+  }
+  return good ? Status::kOk : Status::kRefused;
 }
 
 std::vector<PluginInfo> describe_all(const SearchPath& path) {
@@ -266,16 +301,20 @@ PluginInfo describe_file(const fs::path& file) {
   return info;
 }
 
-const PluginInfo* find_plugin(const std::vector<PluginInfo>& plugins, std::string_view name) {
+std::vector<PluginInfo> find_plugins(const std::vector<PluginInfo>& plugins,
+                                     std::string_view name) {
+  std::vector<PluginInfo> found;
   for (const PluginInfo& plugin : plugins) {
-    if (plugin.refusal) continue;
-    if (plugin.package == name) return &plugin;
-    for (const PolicyInfo& policy : plugin.policies)
-      if (plugin.package + "/" + policy.name == name ||
-          short_name(plugin.package, policy.name) == name)
-        return &plugin;
+    const auto named = [&](const PolicyInfo& policy) {
+      return plugin.package + "/" + policy.name == name ||
+             short_name(plugin.package, policy.name) == name;
+    };
+    if (!plugin.refusal &&
+        (plugin.package == name ||
+         std::any_of(plugin.policies.begin(), plugin.policies.end(), named)))
+      found.push_back(plugin);
   }
-  return nullptr;
+  return found;
 }
 
 }  // namespace sluice::plugins

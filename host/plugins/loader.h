@@ -12,6 +12,7 @@
 
 #include <filesystem>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,17 +45,26 @@ class Loader {
   explicit Loader(SearchPath path, PluginRegistry& registry = PluginRegistry::instance());
 
   enum class Status : uint8_t {
-    kOk,           // POLICY is to be used; null = the built-in (shadow)
-    kConfigError,  // pipeline.toml is wrong: exit code 3
-    kRefused,      // the file that it names is: exit code 4
+    kOk,
+    kRefused,      // a file that pipeline.toml names: exit code 4
+    kConfigError,  // pipeline.toml is wrong: exit code 3, whatever else is
   };
+  // A policy found, its parameters bound; nothing of it has run in this process yet.
   struct Resolved {
     Status status = Status::kOk;
-    PolicyPtr policy;
+    config::Location at;
+    size_t file = 0;                     // of files()
+    const PolicyInfo* choice = nullptr;  // null = the built-in (shadow), or an error
+    std::vector<Value> values;
+    PolicyPtr policy;  // from load()
   };
   // The policy that USE names for a slot of KIND. Errors are added to DIAGNOSTICS at USE's place or
-  // its parameters'.
+  // its parameters'. A USE without a name, or without the sha256 that is required, is an error that
+  // the reader of pipeline.toml has reported.
   Resolved resolve(const config::PolicyUse& use, Kind kind, config::Diagnostics& diagnostics);
+  // Makes the policies of ALL, once, after everything was resolved without an error. kRefused, with
+  // the reasons in DIAGNOSTICS, unless all could be made.
+  Status load(std::span<Resolved> all, config::Diagnostics& diagnostics);
 
   // Every *.so of the directories, refused ones too, in order of search.
   const std::vector<PluginInfo>& files();
@@ -66,11 +76,12 @@ class Loader {
   };
   void scan();
   const Match* find(const config::PolicyUse& use, Kind kind, Match& match) const;
-  Resolved not_found(const config::PolicyUse& use, Kind kind,
-                     config::Diagnostics& diagnostics) const;
+  Status not_found(const config::PolicyUse& use, Kind kind,
+                   config::Diagnostics& diagnostics) const;
+  Status pin_not_found(const config::PolicyUse& use, config::Diagnostics& diagnostics) const;
   // A refused file that, by the names in it, is the one that USE means.
   bool seems_to_offer(size_t file, const config::PolicyUse& use) const;
-  std::string searched() const;
+  std::string searched(const config::Diagnostics& diagnostics) const;
 
   SearchPath path_;
   PluginRegistry& registry_;
@@ -80,15 +91,15 @@ class Loader {
   std::vector<PluginInfo> infos_;  // of images_
 };
 
-// A policy as pipeline.toml may write it: sluice's own need no package.
+// A policy's name as pipeline.toml may write it: sluice's own need no package.
 std::string short_name(const std::string& package, const std::string& policy);
 
 // `sluice plugin list`.
 std::vector<PluginInfo> describe_all(const SearchPath& path);
 // `sluice plugin inspect FILE`, wherever it lies; a note says if it could not be used there.
 PluginInfo describe_file(const std::filesystem::path& file);
-// `sluice plugin inspect NAME`: the first of PLUGINS that is of package NAME, or that offers NAME
-// as "package/policy" or, for package sluice, as "policy"; null if none does.
-const PluginInfo* find_plugin(const std::vector<PluginInfo>& plugins, std::string_view name);
+// `sluice plugin inspect NAME`: those of PLUGINS that are of package NAME, or that offer NAME as
+// "package/policy" or, for package sluice, as "policy", in whatever kind.
+std::vector<PluginInfo> find_plugins(const std::vector<PluginInfo>& plugins, std::string_view name);
 
 }  // namespace sluice::plugins

@@ -4,15 +4,12 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <cstring>
-#include <exception>
 #include <optional>
 
-#include "core/result.h"
-#include "host/config/text.h"
+#include "host/plugins/crash.h"
 #include "host/plugins/dll.h"
+#include "host/plugins/make.h"
 #include "host/plugins/render.h"
-#include "host/plugins/self_check.h"
 
 namespace sluice::plugins {
 namespace {
@@ -24,34 +21,6 @@ std::string fingerprint(const Image& image, const PolicyInfo& policy,
   for (const Value& value : values)
     print += fmt::format(" {} {:a} {}:{}", value.i, value.f, value.s.size(), value.s);
   return print;
-}
-
-const sluice_policy_v1* find(const sluice_entry_v1& entry, const PolicyInfo& wanted) {
-  for (const sluice_policy_v1* const* policy = entry.policies; *policy != nullptr; ++policy)
-    if (wanted.name == (*policy)->name && kind_of((*policy)->interfaces[0].id) == wanted.kind)
-      return *policy;
-  return nullptr;
-}
-
-// Calls create. Its object, or an Error that completes "its create ...".
-Result<void*> create(const sluice_policy_v1& policy, const sluice_host_v1* host,
-                     std::span<const Value> values) {
-  if (policy.create == nullptr) return static_cast<void*>(nullptr);
-  std::vector<sluice_value> arguments;
-  for (const Value& value : values) arguments.push_back({value.i, value.f, value.s.c_str()});
-  sluice_error error{};
-  try {
-    void* object =
-        policy.create(host, arguments.data(), static_cast<uint32_t>(arguments.size()), &error);
-    if (object != nullptr) return object;
-  } catch (const std::exception& e) {
-    return Error{fmt::format("threw an exception: {}", config::printable(e.what()))};
-  } catch (...) {
-    return Error{"threw an exception"};
-  }
-  const std::string_view text(error.text, strnlen(error.text, sizeof error.text));
-  if (text.empty()) return Error{"failed and gives no reason"};
-  return Error{fmt::format("failed: {}", config::printable(text))};
 }
 
 }  // namespace
@@ -102,80 +71,101 @@ std::vector<PluginInfo> PluginRegistry::describe(std::span<const Image> images) 
   return infos;
 }
 
+std::optional<Refusal> PluginRegistry::check_limit(const Wanted& wanted) const {
+  if (loaded_.contains(wanted.image->sha256)) return std::nullopt;
+  const PolicyInfo& policy = *wanted.policy;
+  const auto same = std::count_if(loaded_.begin(), loaded_.end(), [&](const auto& entry) {
+    const PluginInfo& info = entry.second.info;
+    return info.package == wanted.info->package && info.find(policy.name, policy.kind) != nullptr;
+  });
+  if (same < kImagesPerPolicyMax) return std::nullopt;
+  return Refusal{
+      fmt::format("would be file number {} with the {} policy {}/{} in the life of this process; "
+                  "none is ever unloaded, and {} is the limit",
+                  same + 1, kind_name(policy.kind), wanted.info->package, policy.name,
+                  kImagesPerPolicyMax),
+      "restart Sluice"};
+}
+
 const PluginRegistry::Loaded* PluginRegistry::load(Image& image, const PluginInfo& info,
-                                                   Refusal& refusal) {
+                                                   std::optional<Refusal>& refusal) {
   auto known = loaded_.find(image.sha256);
   if (known == loaded_.end()) {
-    const auto same = [&](const auto& entry) { return entry.second.package == info.package; };
-    if (std::count_if(loaded_.begin(), loaded_.end(), same) >= kImagesPerPackageMax) {
-      refusal = {
-          fmt::format(
-              "is file number {} of package {} in the life of this process; none is ever unloaded, "
-              "and {} is the limit",
-              kImagesPerPackageMax + 1, info.package, kImagesPerPackageMax),
-          "restart Sluice"};
-      return nullptr;
-    }
     // The last line in the log, should the file take the process down.
     spdlog::info("loading plugin {} {} from {} (sha256 {})", info.package, info.version,
                  image.path.string(), image.sha256);
     const LoadedImage image_in = load_image(image.copy);
-    Loaded loaded{info.package, image_in.entry, {}, nullptr};
-    PluginInfo found;
+    Loaded loaded{{}, image_in.entry, nullptr};
     if (loaded.entry == nullptr)
-      loaded.refusal = {"cannot be loaded: " + image_in.error, "link all that it needs into it"};
-    else if (auto fault = plugins::describe(*loaded.entry, found))
-      loaded.refusal = std::move(*fault);
-    else if (found.package != info.package)
-      loaded.refusal = {"calls itself by another name each time that it is loaded",
-                        "its tables must be static"};
-    if (!loaded.refusal.why.empty()) loaded.entry = nullptr;
+      loaded.info.refusal = {"cannot be loaded: " + image_in.error,
+                             "link all that it needs into it"};
+    else if (auto fault = plugins::describe(*loaded.entry, loaded.info))
+      loaded.info.refusal = std::move(*fault);
+    else if (loaded.info.package != info.package)
+      loaded.info.refusal = {"calls itself by another name each time that it is loaded",
+                             "its tables must be static"};
     if (!image_in.resident) {
-      refusal = std::move(loaded.refusal);
+      refusal = std::move(loaded.info.refusal);
       return nullptr;
     }
+    if (loaded.entry != nullptr)
+      name_image(loaded.entry,
+                 fmt::format("{} {} ({})", info.package, info.version, image.path.string()));
     loaded.services = std::make_unique<HostServices>(info.package, columns_);
     known = loaded_.emplace(image.sha256, std::move(loaded)).first;
   }
-  refusal = known->second.refusal;
-  return known->second.entry != nullptr ? &known->second : nullptr;
+  refusal = known->second.info.refusal;
+  return refusal ? nullptr : &known->second;
 }
 
-PolicyPtr PluginRegistry::make(Image& image, const PluginInfo& info, const PolicyInfo& policy,
-                               std::span<const Value> values, Refusal& refusal) {
+bool PluginRegistry::make(std::span<Wanted> wanted) {
   const std::lock_guard lock(mutex_);
-  const std::string print = fingerprint(image, policy, values);
   std::erase_if(policies_, [](const auto& entry) { return entry.second.expired(); });
-  if (const auto known = policies_.find(print); known != policies_.end())
-    if (PolicyPtr shared = known->second.lock()) return shared;
+  std::map<std::string, std::vector<Wanted*>> fresh;  // by fingerprint
+  for (Wanted& one : wanted) {
+    const std::string print = fingerprint(*one.image, *one.policy, one.values);
+    const auto known = policies_.find(print);
+    if (known != policies_.end()) one.made = known->second.lock();
+    if (!one.made) fresh[print].push_back(&one);
+  }
+  bool good = true;
+  const auto refuse = [&](const std::vector<Wanted*>& all, const Refusal& refusal) {
+    for (Wanted* one : all) one->refusal = refusal;
+    good = false;
+  };
 
-  const std::string full_name = info.package + "/" + policy.name;
-  const Loaded* loaded = load(image, info, refusal);
-  if (loaded == nullptr) return nullptr;
-  const sluice_policy_v1* descriptor = find(*loaded->entry, policy);
-  if (descriptor == nullptr || descriptor->param_count != values.size()) {
-    refusal = {fmt::format("describes \"{}\" otherwise each time that it is loaded", policy.name),
-               "its tables must be static"};
-    return nullptr;
+  for (const auto& [_, all] : fresh)
+    if (auto refusal = check_limit(*all.front())) refuse(all, *refusal);
+  if (!good) return false;
+
+  std::vector<Trial> trials;
+  for (const auto& [_, all] : fresh)
+    trials.push_back({all.front()->image, all.front()->info->package, all.front()->policy->kind,
+                      all.front()->policy->name, all.front()->values});
+  auto refusals = try_out(trials, probe_);
+  for (auto it = refusals.begin(); const auto& [_, all] : fresh) {
+    if (*it) refuse(all, **it);
+    ++it;
   }
-  std::shared_ptr<Policy> made;
-  {
-    const HostServices::CreateScope scope(*loaded->services);
-    auto object = create(*descriptor, loaded->services->host(), values);
-    if (!object) {
-      refusal = {fmt::format("cannot make {}: its create {}", full_name, object.error()), ""};
-      return nullptr;
+  if (!good) return false;
+
+  for (const auto& [print, all] : fresh) {
+    Wanted& first = *all.front();
+    std::optional<Refusal> refusal;
+    if (const Loaded* loaded = load(*first.image, *first.info, refusal)) {
+      Refusal fault;
+      first.made = make_policy(*loaded->entry, first.info->package, first.policy->kind,
+                               first.policy->name, first.values, *loaded->services, columns_, fault);
+      if (!first.made) refusal = std::move(fault);
     }
-    made = std::make_shared<Policy>(descriptor, *object, full_name);
-    made->retain_idle_ns = scope.retain_idle_ns();
+    if (refusal) {
+      refuse(all, *refusal);
+      continue;
+    }
+    for (Wanted* one : all) one->made = first.made;
+    policies_[print] = first.made;
   }
-  if (auto fault = self_check(*made, policy.kind, columns_.snapshot())) {
-    refusal = {fmt::format("fails the self-check of {}: {}", full_name, *fault),
-               "it is a fault of the plugin: ask whoever made it"};
-    return nullptr;
-  }
-  policies_[print] = made;
-  return made;
+  return good;
 }
 
 }  // namespace sluice::plugins

@@ -6,12 +6,14 @@
 // the last policy is gone.
 //
 // Threads: [control] calls are serialised inside; declared() is [any]. One for the process, never
-// destroyed. Limits: kImagesPerPackageMax files of one package; after that a restart is needed.
+// destroyed. Limits: kImagesPerPolicyMax files that offer the same policy; after that a restart is
+// needed.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -40,25 +42,33 @@ class PluginRegistry {
   // described again.
   std::vector<PluginInfo> describe(std::span<const Image> images);
 
-  // The policy NAME of IMAGE, which INFO describes, with VALUES in the order of its table of
-  // parameters. Loads the image if this content was not loaded before; takes its copy over then.
-  // Null with REFUSAL filled in if that fails.
-  PolicyPtr make(Image& image, const PluginInfo& info, const PolicyInfo& policy,
-                 std::span<const Value> values, Refusal& refusal);
+  // A policy that a pipeline wants.
+  struct Wanted {
+    Image* image;
+    const PluginInfo* info;  // of the image
+    const PolicyInfo* policy;
+    std::vector<Value> values;  // in the order of its table of parameters
+    PolicyPtr made;
+    std::optional<Refusal> refusal;
+  };
+  // Makes all of WANTED. False if any has a refusal: a file beyond the limit refuses before anything
+  // runs, and so does a trial in a child process before anything is loaded. An image that was not
+  // loaded before gives its copy away.
+  bool make(std::span<Wanted> wanted);
 
  private:
   // An image in this process. Without an entry it is of no use, but it is there.
   struct Loaded {
-    std::string package;
+    PluginInfo info;  // as it describes itself here
     const sluice_entry_v1* entry = nullptr;
-    Refusal refusal;
     std::unique_ptr<HostServices> services;
   };
 
   PluginRegistry() = default;
   ~PluginRegistry() = delete;
 
-  const Loaded* load(Image& image, const PluginInfo& info, Refusal& refusal);
+  std::optional<Refusal> check_limit(const Wanted& wanted) const;
+  const Loaded* load(Image& image, const PluginInfo& info, std::optional<Refusal>& refusal);
 
   std::mutex mutex_;  // guards everything below
   ProbeOptions probe_;

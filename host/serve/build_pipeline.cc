@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <vector>
 
 namespace sluice {
 
@@ -13,19 +14,29 @@ BuiltPipeline build_pipeline(const config::Config& config, config::Diagnostics& 
 
   Loader loader(plugins::search_path(&config));
   BuiltPipeline built;
+  if (diagnostics.has_errors()) built.status = Loader::Status::kConfigError;
+  std::vector<Loader::Resolved> found;
   const auto resolve = [&](const config::PolicyUse& use, Kind kind) {
-    Loader::Resolved resolved = loader.resolve(use, kind, diagnostics);
-    built.status = std::max(built.status, resolved.status);
-    return resolved.policy;
+    found.push_back(loader.resolve(use, kind, diagnostics));
+    built.status = std::max(built.status, found.back().status);
   };
+  for (const config::Band& band : config.bands) {
+    resolve(band.ordering, Kind::kOrdering);
+    resolve(band.fairness, Kind::kFairness);
+    resolve(band.eviction, Kind::kEviction);
+  }
+  for (const config::Scorer& scorer : config.scorers) resolve(scorer.use, Kind::kScoring);
+  if (built.status == Loader::Status::kOk) built.status = loader.load(found, diagnostics);
+  if (built.status != Loader::Status::kOk) return built;
 
+  auto next = found.begin();
   Pipeline p;
   p.generation = ++generation;
   for (const config::Band& band : config.bands) {
     BandConfig& b = p.bands.emplace_back(band.limits);
-    b.ordering = resolve(band.ordering, Kind::kOrdering);
-    b.fairness = resolve(band.fairness, Kind::kFairness);
-    b.eviction = resolve(band.eviction, Kind::kEviction);
+    b.ordering = std::move((next++)->policy);
+    b.fairness = std::move((next++)->policy);
+    b.eviction = std::move((next++)->policy);
   }
   p.default_band = config.default_band;
   for (const config::Tenant& tenant : config.tenants)
@@ -35,7 +46,7 @@ BuiltPipeline build_pipeline(const config::Config& config, config::Diagnostics& 
   p.flows_max = config.max_flows;
   p.flow_idle_ttl_ns = config.flow_idle_ttl_ns;
   for (const config::Scorer& scorer : config.scorers) {
-    PolicyPtr policy = resolve(scorer.use, Kind::kScoring);
+    PolicyPtr policy = std::move((next++)->policy);
     // A scorer that only shadows leaves its weight to nobody.
     if (!scorer.use.shadow)
       p.scorers.push_back({std::move(policy), static_cast<float>(scorer.weight)});
@@ -50,7 +61,7 @@ BuiltPipeline build_pipeline(const config::Config& config, config::Diagnostics& 
   for (const auto& c : columns.request_floats) p.request_absent.floats.push_back(c.absent);
   for (const auto& c : columns.endpoint_ints) p.endpoint_absent.ints.push_back(c.absent);
   for (const auto& c : columns.endpoint_floats) p.endpoint_absent.floats.push_back(c.absent);
-  if (built.status == Loader::Status::kOk) built.pipeline = std::move(p);
+  built.pipeline = std::move(p);
   return built;
 }
 

@@ -90,7 +90,7 @@ class Host {
 
 int Host::start() {
   Preparation preparation = prepare(options_.config, seed_);
-  fmt::print(stderr, "{}", preparation.messages);
+  std::fputs(preparation.messages.c_str(), stderr);  // nobody may be reading: no reason to end
   if (!preparation.prepared) return preparation.exit_code;
   Prepared& p = *preparation.prepared;
   config_ = std::move(p.config);
@@ -177,6 +177,13 @@ AdminSources Host::admin_sources() {
         return pool_->settled() ? "" : "not every endpoint has been asked for its metrics yet";
       },
       .reload = [this](Reloaded done) { reload(std::move(done)); },
+      .release_policy =
+          [this](const std::string& name) {
+            const bool released = scheduler_->with_engine(
+                [&](Engine& e, TimeNs now) { return e.release_policy(now, name); });
+            if (released) spdlog::info("policy {} is released from quarantine", name);
+            return released;
+          },
       .reload_stats = [this] { return reloads_; },
       .requests = &metrics_,
       .version = SLUICE_VERSION};

@@ -91,7 +91,7 @@ Preparation prepare(const std::filesystem::path& file, uint64_t seed,
                     const std::vector<config::SocketAddress>& bound) {
   Preparation result;
   config::Diagnostics diagnostics;
-  std::optional<config::Config> config = config::load(file, diagnostics);
+  std::optional<config::Config> config = config::load_partly(file, diagnostics);
   BuiltPipeline built;
   if (config) {
     check_no_loop(bound, *config, diagnostics);

@@ -85,6 +85,25 @@ class BadConfiguration(harness.E2eTest):
         )
         self.check("schema = 1\n", harness.EXIT_CONFIG, "no listener")
 
+    def test_unknown_policies_and_other_mistakes_are_told_at_once(self):
+        self.check(
+            GOOD + '[[scoring]]\nuse = "queue-dept"\n[[tenant]]\nmatch = { "header:x-no" = "a" }\n'
+            '[[band]]\nname = "default"\nfairness = { use = "vtc", params = { catch_up = 1 } }\n',
+            harness.EXIT_CONFIG,
+            "FILE:8:7: error: there is no scoring policy",
+            "FILE:10:",
+            "header:x-no",
+            "FILE:13:",
+            "catch_up_tokens",
+        )
+
+    def test_a_missing_pin_is_told_once_for_each_policy_without_a_guess(self):
+        text = self.check(
+            GOOD + "[plugins]\nrequire_sha256 = true\n", harness.EXIT_CONFIG, "sluice/fcfs"
+        )
+        self.assertEqual(text.count(": error: "), 6, text)  # three slots, three scorers
+        self.assertNotIn(".so", text)
+
     def test_a_file_that_is_not_there_is_named(self):
         for command in (["check"], ["serve", "-c"]):
             done = harness.run(*command, self.directory / "none.toml")

@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
+import subprocess
 
 import harness
+from wire import call, get
 
 COMMANDS = [
     ["serve"],
@@ -11,6 +14,7 @@ COMMANDS = [
     ["plugin"],
     ["plugin", "list"],
     ["plugin", "inspect"],
+    ["plugin", "release"],
     ["log"],
     ["log", "check"],
     ["demo"],
@@ -49,6 +53,7 @@ class Cli(harness.E2eTest):
             ["check"],
             ["plugin"],
             ["plugin", "inspect"],
+            ["plugin", "release"],
             ["log", "check"],
             ["no-such-command"],
             ["version", "--no-such-option"],
@@ -112,6 +117,58 @@ class Cli(harness.E2eTest):
             with self.subTest(what=what):
                 self.assertIn("quantum", self.run_ok("plugin", "inspect", what))
                 self.assertIn('"quantum"', self.run_ok("plugin", "inspect", "--json", what))
+
+    def test_plugin_inspect_shows_everything_of_a_name(self):
+        text = self.run_ok("plugin", "inspect", "fcfs")
+        self.assertIn("ordering sluice/fcfs\n", text)
+        self.assertIn("fairness sluice/fcfs\n", text)
+        package = json.loads(self.run_ok("plugin", "inspect", "--json", "sluice"))
+        self.assertEqual(len(package), sum(map(len, SHIPPED.values())))
+
+    def test_plugin_inspect_of_what_cannot_be_a_file_is_an_error_of_one_line(self):
+        for what in ["x" * 5000, "/dev/null/x", ""]:
+            with self.subTest(what=what[:20]):
+                done = harness.run("plugin", "inspect", what)
+                self.assertEqual(done.returncode, harness.EXIT_RUNTIME, done.stderr)
+                self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
+    def test_sim_server_names_its_failures(self):
+        self.assertIn("{none,refuse,hang,reset,error}", self.run_ok("sim-server", "--help"))
+        done = harness.run("sim-server", "--port", "0", "--model", "m", "--failure", "often")
+        self.assertEqual(done.returncode, harness.EXIT_USAGE)
+        self.assertIn("often not in {none,refuse,hang,reset,error}", done.stderr)
+        server = harness.SimServer(self, failure="error", failure_status="418")
+        body = {"model": "m", "messages": []}
+        answer = call(server.port, "POST", "/v1/chat/completions", body).answer()
+        self.assertEqual(answer.status, 418)
+
+    def test_a_host_whose_words_nobody_reads_serves_on(self):
+        # Its first words are a warning, before anything listens; then its log meets a closed pipe.
+        config = self.directory / "pipeline.toml"
+        admin = harness.free_port()
+        config.write_text(
+            f'schema = 1\n[listen.http]\naddress = "127.0.0.1:0"\n[admin]\n'
+            f'address = "127.0.0.1:{admin}"\n[plugins]\ndirectories = ["none"]\n'
+            + harness.endpoint_tables(["127.0.0.1:1"])
+            + '[drain]\ngrace = "0s"\n'
+        )
+        reader, writer = os.pipe()
+        os.close(reader)
+        host = subprocess.Popen([harness.PROGRAM, "serve", "-c", config], stderr=writer)
+        self.addCleanup(host.kill)
+        os.close(writer)
+
+        def alive():
+            self.assertIsNone(host.poll())
+            try:
+                return get(admin, "/livez").status == 200
+            except OSError:
+                return False
+
+        harness.wait_until(alive, "the host answers")
+        self.assertEqual(call(admin, "POST", "/reload").answer().status, 200)
+        host.send_signal(signal.SIGTERM)
+        self.assertEqual(host.wait(harness.WITHIN), harness.EXIT_OK)
 
     def test_plugin_inspect_of_a_refused_file_exits_with_4_and_of_none_with_1(self):
         broken = self.directory / "broken.so"

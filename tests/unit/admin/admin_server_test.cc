@@ -80,6 +80,7 @@ class AdminServerTest : public testing::Test {
       if (hold_reloads) return held.push_back(std::move(done));
       done(reload_result);
     };
+    sources.release_policy = [](const std::string& policy) { return policy == "sluice/vtc"; };
     sources.reload_stats = [this] { return snapshot.reloads; };
     sources.requests = &requests;
     sources.version = "1.2.3";
@@ -184,6 +185,19 @@ TEST_F(AdminServerTest, OthersAreAnsweredWhileAReloadRuns) {
     std::exchange(held, {})[0]({true, ""});
   });
   EXPECT_EQ(client.receive()->status, 200u);
+}
+
+TEST_F(AdminServerTest, ReleasesAPolicyByPostAlone) {
+  const std::string headers = "Host: localhost\r\nContent-Length: 0\r\n";
+  EXPECT_EQ(ask("GET /policies/release?policy=sluice/vtc").status, 405u);
+  EXPECT_EQ(ask("POST /policies/release", headers).status, 400u);
+  EXPECT_EQ(ask("POST /policies/release?policy=sluice/vtc", "Host: evil\r\n").status, 403u);
+  const Answer good = ask("POST /policies/release?policy=sluice/vtc", headers);
+  EXPECT_EQ(good.status, 200u);
+  EXPECT_EQ(nlohmann::json::parse(good.body)["released"], true);
+  const Answer none = ask("POST /policies/release?policy=sluice/edf", headers);
+  EXPECT_EQ(none.status, 404u);
+  EXPECT_THAT(none.body, HasSubstr("sluice/edf"));
 }
 
 TEST_F(AdminServerTest, OtherMethodsAndPages) {

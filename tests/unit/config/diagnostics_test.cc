@@ -82,9 +82,17 @@ TEST(Diagnostics, KeepABoundedNumberAndCountTheRest) {
   Diagnostics diagnostics;
   diagnostics.set_source("f", "");
   for (size_t i = 0; i < 10 * kDiagnosticsMax; i++) diagnostics.warning({}, "w");
-  for (size_t i = 0; i < kDiagnosticsMax + 7; i++) diagnostics.error({}, "e");
+  for (size_t i = 0; i < kDiagnosticsMax + 7; i++) diagnostics.error({}, "e" + std::to_string(i));
   EXPECT_EQ(diagnostics.all().size(), 2 * kDiagnosticsMax);
   EXPECT_NE(diagnostics.render().find("f: 7 more errors are not shown\n"), std::string::npos);
+}
+
+TEST(Diagnostics, SayTheSameOfAPlaceOnce) {
+  Diagnostics diagnostics;
+  diagnostics.set_source("f", "a\n");
+  for (int i = 0; i < 3; i++) diagnostics.error({1, 1}, "e");
+  diagnostics.error({2, 1}, "e");
+  EXPECT_EQ(diagnostics.all().size(), 2);
 }
 
 TEST(Diagnostics, AcceptAnyBytesAndAnyPlace) {

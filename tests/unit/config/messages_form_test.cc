@@ -8,11 +8,11 @@ namespace {
 constexpr Mistake kMistakes[] = {
     {"empty_file", "",
      R"()",
-     R"(pipeline.toml: error: the file does not say which schema it follows
+     R"(pipeline.toml:1:1: error: the file does not say which schema it follows
       hint: begin the file with schema = 1
-pipeline.toml: error: no listener: nobody could send a request
+pipeline.toml:1:1: error: no listener: nobody could send a request
       hint: add [listen.http]
-pipeline.toml: error: no endpoints: nobody could answer a request
+pipeline.toml:1:1: error: no endpoints: nobody could answer a request
       hint: add [[pool.endpoints]] with name and address, or pool.endpoints_file
 )"},
     {"syntax_unquoted_text", "",
@@ -89,7 +89,9 @@ schema = 1
 name = "a"
 address = "127.0.0.1:1"
 )",
-     R"(pipeline.toml: error: the file does not say which schema it follows
+     R"(pipeline.toml:1:1: error: the file does not say which schema it follows
+    1 | [listen.http]
+      | ^
       hint: begin the file with schema = 1
 )"},
     {"schema_of_the_future", "",
@@ -99,10 +101,57 @@ address = "127.0.0.1:1"
 name = "a"
 address = "127.0.0.1:1"
 )",
-     R"(pipeline.toml:1:10: error: schema 2 is not known
+     R"(pipeline.toml:1:10: error: schema wants the number 1, found the number 2
     1 | schema = 2
       |          ^
-      hint: this version of Sluice reads schema 1
+      hint: this Sluice knows schema 1
+)"},
+    {"schema_in_words", "",
+     R"(schema = "one"
+[listen.http]
+[[pool.endpoints]]
+name = "a"
+address = "127.0.0.1:1"
+)",
+     R"(pipeline.toml:1:10: error: schema wants the number 1, found "one"
+    1 | schema = "one"
+      |          ^
+      hint: this Sluice knows schema 1
+)"},
+    {"only_parts_of_the_pool", "",
+     R"(schema = 1
+[listen.http]
+[pool.scrape]
+)",
+     R"(pipeline.toml:3:1: error: no endpoints: nobody could answer a request
+    3 | [pool.scrape]
+      | ^
+      hint: add [[pool.endpoints]] with name and address, or pool.endpoints_file
+)"},
+    {"drain_ends_before_its_grace", kBase,
+     R"([drain]
+grace = "30s"
+deadline = "10s"
+)",
+     R"(pipeline.toml:7:9: error: drain.grace (30000ms) is longer than drain.deadline (10000ms)
+    7 | grace = "30s"
+      |         ^
+      hint: both count from the signal: everything would be cut while still admitted
+)"},
+    {"drain_without_deadline", kBase,
+     R"([drain]
+grace = "30s"
+deadline = "0s"
+)",
+     ""},
+    {"no_such_plugin_directory", kBase,
+     R"([plugins]
+directories = ["/nonexistent/plugins"]
+)",
+     R"(pipeline.toml:7:16: warning: there is no plugin directory "/nonexistent/plugins"
+    7 | directories = ["/nonexistent/plugins"]
+      |                ^
+      hint: it is looked for again at each reload
 )"},
     {"only_ext_proc", "",
      R"(schema = 1

@@ -366,18 +366,53 @@ sha256 = "12ab"
       |          ^
       hint: 64 hex digits, as sha256sum prints them; these are 4 characters
 )"},
-    {"policy_not_pinned", kBase,
+    // Each policy once, wherever it acts: the bands' defaults at the table of the first band that leaves them out.
+    {"policies_not_pinned", kBase,
+     R"([plugins]
+require_sha256 = true
+[[band]]
+name = "default"
+eviction = { use = "lowest-band-first", sha256 = "0000000000000000000000000000000000000000000000000000000000000000" }
+[[band]]
+name = "b"
+priority = 1
+eviction = { use = "lowest-band-first", sha256 = "0000000000000000000000000000000000000000000000000000000000000000" }
+ordering = { use = "sluice/fcfs" }
+[[scoring]]
+use = "queue-depth"
+sha256 = 7
+)",
+     R"(pipeline.toml:11:1: error: the fairness policy "sluice/round-robin" has no sha256, and plugins.require_sha256 is true
+   11 | [[band]]
+      | ^
+      hint: name it with use and sha256 wherever it acts, by default too; take the hash from whoever made the file, or by sha256sum from one that you trust
+pipeline.toml:15:20: error: the ordering policy "sluice/fcfs" has no sha256, and plugins.require_sha256 is true
+   15 | ordering = { use = "sluice/fcfs" }
+      |                    ^
+      hint: name it with use and sha256 wherever it acts, by default too; take the hash from whoever made the file, or by sha256sum from one that you trust
+pipeline.toml:18:10: error: scoring.sha256 wants text in quotes, found the number 7
+   18 | sha256 = 7
+      |          ^
+)"},
+    {"default_policies_not_pinned", kBase,
      R"([plugins]
 require_sha256 = true
 [[scoring]]
-use = "queue-depth"
+use = "in-flight"
+sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
 )",
-     R"(pipeline.toml: warning: default policies are loaded without a pin for "band"
-      hint: name them with use and sha256
-pipeline.toml:9:7: error: "sluice/queue-depth" has no sha256, and plugins.require_sha256 is true
-    9 | use = "queue-depth"
-      |       ^
-      hint: add sha256 = "...", as sha256sum prints it for the plugin's file
+     R"(pipeline.toml:1:1: error: the ordering policy "sluice/fcfs" has no sha256, and plugins.require_sha256 is true
+    1 | schema = 1
+      | ^
+      hint: name it with use and sha256 wherever it acts, by default too; take the hash from whoever made the file, or by sha256sum from one that you trust
+pipeline.toml:1:1: error: the fairness policy "sluice/round-robin" has no sha256, and plugins.require_sha256 is true
+    1 | schema = 1
+      | ^
+      hint: name it with use and sha256 wherever it acts, by default too; take the hash from whoever made the file, or by sha256sum from one that you trust
+pipeline.toml:1:1: error: the eviction policy "sluice/lowest-band-first" has no sha256, and plugins.require_sha256 is true
+    1 | schema = 1
+      | ^
+      hint: name it with use and sha256 wherever it acts, by default too; take the hash from whoever made the file, or by sha256sum from one that you trust
 )"},
     {"policy_bad_param", kBase,
      R"([[scoring]]

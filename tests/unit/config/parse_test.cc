@@ -161,14 +161,14 @@ scoring = []
 }
 
 TEST(Parse, ReadsEveryOtherKey) {
-  const Config config = with(R"(
+  const Config config = accepted(kBase + std::string(R"(
 max_in_flight = 0
 models = ["llama-*", "exact", "*"]
 [listen]
 [admin]
 address = "[::1]:0"
 [plugins]
-directories = ["plugins", "/opt/p", "../q"]
+directories = ["plugins", "/opt/p", "../../usr"]
 [pool]
 endpoints_file = "e/endpoints.toml"
 [pool.scrape]
@@ -210,13 +210,14 @@ weight = 0.5
 targets = [ { model = "m1", weight = 9 }, { model = "m2" } ]
 [picker]
 use = "power-of-two"
-)");
+)"),
+                                 2);  // plugin directories that do not exist
   const Endpoint& endpoint = config.pool.endpoints[0];
   EXPECT_EQ(endpoint.max_in_flight, 0U);
   EXPECT_THAT(endpoint.models, ElementsAre("llama-*", "exact", "*"));
   EXPECT_EQ(endpoint.at.line, 3U);
   EXPECT_EQ(config.admin->host, "::1");
-  EXPECT_THAT(config.plugin_directories, ElementsAre("/etc/sluice/plugins", "/opt/p", "/etc/q"));
+  EXPECT_THAT(config.plugin_directories, ElementsAre("/etc/sluice/plugins", "/opt/p", "/usr"));
   EXPECT_EQ(config.pool.endpoints_file, "/etc/sluice/e/endpoints.toml");
   EXPECT_EQ(config.pool.engine, EngineKind::kSglang);
   EXPECT_EQ(config.pool.scrape_path, "/m");
@@ -289,7 +290,7 @@ require_sha256 = "${SLUICE_TEST_UNSET:-false}"
 [cost]
 output = "1.5"
 [drain]
-grace = "${SLUICE_TEST_MAX}s"
+grace = "${SLUICE_TEST_MAX}ms"
 )");
   EXPECT_EQ(config.pool.endpoints[0].max_in_flight, 77U);
   EXPECT_EQ(config.pool.endpoints[0].labels.at("zone"), "77${x}");
@@ -297,7 +298,7 @@ grace = "${SLUICE_TEST_MAX}s"
   EXPECT_EQ(config.max_bytes, uint64_t{77} << 20);
   EXPECT_FALSE(config.require_sha256);
   EXPECT_EQ(config.cost.output, 1.5);
-  EXPECT_EQ(config.drain_grace_ns, 77'000'000'000U);
+  EXPECT_EQ(config.drain_grace_ns, 77'000'000U);
   unsetenv("SLUICE_TEST_MAX");
 }
 
@@ -355,6 +356,27 @@ name2 = "b"
   std::vector<uint32_t> lines;
   for (const Diagnostic& diagnostic : diagnostics.all()) lines.push_back(diagnostic.at.line);
   EXPECT_THAT(lines, testing::UnorderedElementsAre(1, 3, 4, 5, 6, 7, 9));
+}
+
+TEST(Parse, HandsOutInPartWhatCouldBeRead) {
+  Diagnostics diagnostics;
+  const auto config = parse_partly(kBase + std::string(R"(
+max_in_flight = "much"
+[[band]]
+name = "default"
+fairness = { use = "a/b/c", params = { quantum = 5 } }
+ordering = { use = "edf" }
+eviction = { use = "longest-flow", sha256 = 5 }
+)"),
+                                   "f", diagnostics);
+  EXPECT_TRUE(diagnostics.has_errors());
+  ASSERT_TRUE(config);
+  ASSERT_EQ(config->bands.size(), 1U);
+  EXPECT_EQ(config->bands[0].ordering.name, "edf");
+  EXPECT_EQ(config->bands[0].fairness.name, "");  // not the default's, whose parameters are others
+  EXPECT_EQ(config->bands[0].eviction.name, "");
+  Diagnostics broken;
+  EXPECT_FALSE(parse_partly("[[", "f", broken));
 }
 
 TEST(Parse, LimitsHowMuchThereMayBe) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "tests/unit/plugins/support.h"
 
@@ -24,9 +25,40 @@ struct Answer {
 Answer resolve(const SearchPath& path, const config::PolicyUse& wanted,
                Kind kind = Kind::kFairness) {
   config::Diagnostics diagnostics;
-  auto resolved = Loader(path).resolve(wanted, kind, diagnostics);
-  return {resolved.status, std::move(resolved.policy), text_of(diagnostics)};
+  diagnostics.set_source("pipeline.toml", "");
+  Loader loader(path);
+  std::vector<Loader::Resolved> all{loader.resolve(wanted, kind, diagnostics)};
+  Status status = all[0].status;
+  if (status == Status::kOk) status = loader.load(all, diagnostics);
+  return {status, std::move(all[0].policy), text_of(diagnostics)};
 }
+
+// The content of a fixture under another package and policy name of the same length.
+std::vector<uint8_t> renamed(std::vector<uint8_t> bytes, const std::string& from,
+                             const std::string& to) {
+  const auto at = std::search(bytes.begin(), bytes.end(), from.begin(), from.end());
+  EXPECT_NE(at, bytes.end());
+  if (at != bytes.end()) std::copy(to.begin(), to.end(), at);
+  return bytes;
+}
+
+// Where the constructor of the fixture constructor_marks leaves a line for each process it ran in.
+class Mark {
+ public:
+  explicit Mark(const TempDir& dir) : file_(dir.path() / "mark") {
+    ::setenv("SLUICE_TEST_MARK", file_.c_str(), 1);
+  }
+  ~Mark() { ::unsetenv("SLUICE_TEST_MARK"); }
+  bool anywhere() const { return fs::exists(file_); }
+  bool here() const {
+    const auto bytes = read_bytes(file_);
+    return std::string(bytes.begin(), bytes.end()).find(std::to_string(::getpid()) + "\n") !=
+           std::string::npos;
+  }
+
+ private:
+  fs::path file_;
+};
 
 // What the policy answers to a table with these ready bits: proof of which code is loaded and that
 // it runs.
@@ -101,7 +133,17 @@ TEST(Loader, AnUnknownNameSaysThatFilesWereRefused) {
   const Answer answer = resolve(dir.search(), use("com.example.fixture/other-thing"));
   EXPECT_EQ(answer.status, Status::kConfigError);
   EXPECT_THAT(answer.text, AllOf(HasSubstr("there are: com.example.fixture/first; searched"),
-                                 HasSubstr("1 file is refused there")));
+                                 HasSubstr("b.so is not an ELF file; see `sluice plugin list "
+                                           "-c pipeline.toml`")));
+}
+
+TEST(Loader, AnUnknownNameShowsThreeRefusedFilesAndCountsTheOthers) {
+  const TempDir dir;
+  for (const char* name : {"a.so", "b.so", "c.so", "d.so", "e.so"})
+    dir.put(std::vector<uint8_t>{'j', 'u', 'n', 'k'}, name);
+  const Answer answer = resolve(dir.search(), use("com.example.fixture/other-thing"));
+  EXPECT_THAT(answer.text, AllOf(HasSubstr("c.so is not an ELF file; 2 more are refused"),
+                                 testing::Not(HasSubstr("d.so"))));
 }
 
 TEST(Loader, AnotherKindIsSaidToBeOne) {
@@ -168,14 +210,15 @@ TEST(Loader, EveryPolicyThatWeShipLoads) {
   EXPECT_GE(plugins.size(), 14U);
   Loader loader(dir.search());
   config::Diagnostics diagnostics;
+  std::vector<Loader::Resolved> all;
   for (const PluginInfo& plugin : plugins) {
     EXPECT_FALSE(plugin.refusal) << plugin.path << " " << plugin.refusal->why;
-    for (const PolicyInfo& policy : plugin.policies) {
-      const auto resolved =
-          loader.resolve(use(plugin.package + "/" + policy.name), policy.kind, diagnostics);
-      EXPECT_TRUE(resolved.policy) << plugin.path;
-    }
+    for (const PolicyInfo& policy : plugin.policies)
+      all.push_back(
+          loader.resolve(use(plugin.package + "/" + policy.name), policy.kind, diagnostics));
   }
+  EXPECT_EQ(loader.load(all, diagnostics), Status::kOk);
+  for (const Loader::Resolved& one : all) EXPECT_TRUE(one.policy);
   EXPECT_EQ(text_of(diagnostics), "");
 }
 
@@ -221,19 +264,13 @@ TEST(Loader, AFileThatNothingNamesRunsNothingHere) {
   const TempDir dir;
   dir.put("constructor_marks", "a.so");
   dir.put("good", "b.so");
-  const fs::path mark = dir.path() / "mark";
-  ::setenv("SLUICE_TEST_MARK", mark.c_str(), 1);
+  const Mark mark(dir);
   const Answer answer = resolve(dir.search(), use("com.example.fixture/first"));
   EXPECT_TRUE(answer.policy) << answer.text;
-  const auto by_probe = read_bytes(mark);
-  EXPECT_FALSE(by_probe.empty());  // so the mark works
-  EXPECT_EQ(std::string(by_probe.begin(), by_probe.end()).find(std::to_string(::getpid()) + "\n"),
-            std::string::npos);
+  EXPECT_TRUE(mark.anywhere());
+  EXPECT_FALSE(mark.here());
   EXPECT_TRUE(resolve(dir.search(), use("com.example.marks/first")).policy);
-  const auto by_both = read_bytes(mark);
-  EXPECT_NE(std::string(by_both.begin(), by_both.end()).find(std::to_string(::getpid()) + "\n"),
-            std::string::npos);
-  ::unsetenv("SLUICE_TEST_MARK");
+  EXPECT_TRUE(mark.here());
 }
 
 TEST(Loader, SearchPathOrder) {
@@ -277,8 +314,7 @@ TEST(Loader, APinMustMatch) {
 TEST(Loader, UnderRequireSha256OnlyPinnedFilesAreDescribed) {
   const TempDir dir;
   dir.put("constructor_marks", "a.so");
-  const fs::path mark = dir.path() / "mark";
-  ::setenv("SLUICE_TEST_MARK", mark.c_str(), 1);
+  const Mark mark(dir);
   auto wanted = use("com.example.marks/first");
   wanted.sha256 = std::string(64, '1');
   SearchPath path = dir.search();
@@ -286,12 +322,33 @@ TEST(Loader, UnderRequireSha256OnlyPinnedFilesAreDescribed) {
   path.pins = {wanted.sha256};
   const Answer wrong = resolve(path, wanted);
   EXPECT_EQ(wrong.status, Status::kRefused);
-  EXPECT_THAT(wrong.text, HasSubstr("not the 111"));
+  EXPECT_THAT(wrong.text, AllOf(HasSubstr("no plugin file has the sha256 111"),
+                                HasSubstr("com.example.marks/first is pinned to")));
   const Answer unpinned = resolve(path, use("com.example.marks/first"));
   EXPECT_EQ(unpinned.status, Status::kConfigError);
-  EXPECT_THAT(unpinned.text, HasSubstr("write sha256 = \""));
-  EXPECT_FALSE(fs::exists(mark));
-  ::unsetenv("SLUICE_TEST_MARK");
+  EXPECT_EQ(unpinned.text, "");  // pipeline.toml's reader has said it
+  EXPECT_FALSE(mark.anywhere());
+}
+
+TEST(Loader, ThePinnedFileIsKnownByItsHashThoughItIsRefused) {
+  const TempDir dir;
+  const fs::path file = dir.put("good", "b.so");
+  dir.put("good_2", "a.so");  // mentions the same names, and means nothing
+  auto wanted = use("com.example.fixture/first");
+  wanted.sha256 = describe_file(file).sha256;
+  TempDir::set_mode(file, 0666);
+  SearchPath path = dir.search();
+  path.require_sha256 = true;
+  path.pins = {wanted.sha256};
+  const Answer answer = resolve(path, wanted);
+  EXPECT_EQ(answer.status, Status::kRefused);
+  EXPECT_THAT(answer.text, AllOf(HasSubstr("is pinned to " + file.string() +
+                                           ", which is refused: it is writable by everybody"),
+                                 testing::Not(HasSubstr("a.so"))));
+  TempDir::set_mode(file, 0644);
+  const Answer good = resolve(path, wanted);
+  EXPECT_TRUE(good.policy);
+  EXPECT_EQ(good.text, "");
 }
 
 // ---- refusals: a named policy in a file that cannot be used ----
@@ -321,15 +378,21 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"wrong_major",
             "exports sluice_plugin_v1: it was built for plugin ABI 1.x, this host speaks 0.1"},
         Bad{"wrong_minor", "was built for plugin ABI 0.7, this host speaks 0.1"},
-        Bad{"null_policies", "no list of policies"}, Bad{"wild_pointer", "crashed while"},
+        Bad{"null_policies", "no list of policies"}, Bad{"wild_pointer", "crashed during loading (signal 11, Segmentation fault)"},
         Bad{"unknown_inputs", "asks for inputs"}, Bad{"unknown_kind", "sluice.teapot/1"},
         Bad{"no_verb", "lacks the main function"},
         Bad{"bad_param", "outside its own bounds 1 .. 5"},
-        Bad{"param_count", "has no table of them"}, Bad{"constructor_crashes", "crashed while"},
+        Bad{"param_count", "has no table of them"}, Bad{"constructor_crashes", "crashed during loading (signal 11, Segmentation fault)"},
         Bad{"constructor_exits", "ended the process"},
         Bad{"undefined_symbol", "sluice_test_nobody_has_this"},
         Bad{"create_fails", "its create failed: the moon is in the wrong phase"},
         Bad{"create_silent", "gives no reason"},
+        Bad{"create_crashes",
+            "crashed during create or the self-check of com.example.fixture/first (signal 11"},
+        Bad{"create_exits", "ended the process during create or the self-check of "
+                            "com.example.fixture/first (exit status 3)"},
+        Bad{"pick_crashes",
+            "crashed during create or the self-check of com.example.fixture/first (signal 6"},
         Bad{"create_throws", "threw an exception: out of cheese"},
         Bad{"state_throws", "its state_new threw an exception"},
         Bad{"state_fails", "its state_new failed: no room for 3 flows"},
@@ -380,6 +443,18 @@ TEST(Loader, AHangingFileIsGivenUp) {
   EXPECT_EQ(info.refusal->why, "did not finish loading within 500 ms");
 }
 
+TEST(Loader, ACreateThatHangsIsGivenUp) {
+  PluginRegistry::instance().set_probe({"/proc/self/exe", std::chrono::milliseconds(500)});
+  const TempDir dir;
+  dir.put("create_hangs", "a.so");
+  const Answer answer = resolve(dir.search(), use("com.example.fixture/first"));
+  PluginRegistry::instance().set_probe({});
+  EXPECT_EQ(answer.status, Status::kRefused);
+  EXPECT_THAT(answer.text,
+              HasSubstr("did not finish create or the self-check of com.example.fixture/first "
+                        "within 500 ms"));
+}
+
 TEST(Loader, AProbeThatDoesNotAnswerIsTheHostsFault) {
   for (const char* program : {"/bin/false", "/nonexistent/program"}) {
     PluginRegistry::instance().set_probe({program, kProbeLimit});
@@ -390,7 +465,7 @@ TEST(Loader, AProbeThatDoesNotAnswerIsTheHostsFault) {
     const PluginInfo info = describe_file(dir.path() / "a.so");
     PluginRegistry::instance().set_probe({});
     ASSERT_TRUE(info.refusal) << program;
-    EXPECT_THAT(info.refusal->why, HasSubstr("could not be described")) << program;
+    EXPECT_THAT(info.refusal->why, HasSubstr("could not be examined")) << program;
     EXPECT_FALSE(describe_file(dir.path() / "a.so").refusal)
         << "such a refusal must not be remembered";
   }
@@ -412,25 +487,76 @@ TEST(Loader, MutatedFilesNeverHarmTheHost) {
     EXPECT_TRUE(plugin.refusal || !plugin.policies.empty()) << plugin.path;
 }
 
-TEST(Loader, TooManyImagesOfOnePackageNeedARestart) {
-  // Under a package of their own, for the count lives as long as the process.
-  auto bytes = read_bytes(fixture("good"));
-  const std::string from = "com.example.fixture", to = "com.example.restart";
-  const auto at = std::search(bytes.begin(), bytes.end(), from.begin(), from.end());
-  ASSERT_NE(at, bytes.end());
-  std::copy(to.begin(), to.end(), at);
+// Names all of WANTED in one pipeline.
+Status load_all(const SearchPath& path, const std::vector<std::string>& wanted, std::string& text) {
+  config::Diagnostics diagnostics;
+  Loader loader(path);
+  std::vector<Loader::Resolved> all;
+  for (const std::string& name : wanted)
+    all.push_back(loader.resolve(use(name), Kind::kFairness, diagnostics));
+  EXPECT_FALSE(diagnostics.has_errors());
+  const Status status = loader.load(all, diagnostics);
+  text = text_of(diagnostics);
+  return status;
+}
+
+TEST(Loader, NothingIsLoadedIfOnePolicyFailsItsTrial) {
   const TempDir dir;
-  for (int i = 0; i <= kImagesPerPackageMax; ++i) {
+  auto bytes = read_bytes(fixture("constructor_marks"));
+  bytes.push_back(1);  // content that is not in this process yet
+  dir.put(bytes, "a.so");
+  dir.put("create_crashes", "b.so");
+  const Mark mark(dir);
+  std::string text;
+  EXPECT_EQ(load_all(dir.search(), {"com.example.marks/first", "com.example.fixture/first"}, text),
+            Status::kRefused);
+  EXPECT_THAT(text, HasSubstr("b.so is refused: it crashed during create"));
+  EXPECT_FALSE(mark.here());
+  dir.put("good", "b.so");
+  EXPECT_EQ(load_all(dir.search(), {"com.example.marks/first", "com.example.fixture/first"}, text),
+            Status::kOk)
+      << text;
+  EXPECT_TRUE(mark.here());
+}
+
+TEST(Loader, APackageMayHaveAnyNumberOfPolicies) {
+  // As ours, whose every policy is a file: an upgrade of all must not count against each.
+  const TempDir dir;
+  const auto good =
+      renamed(read_bytes(fixture("good")), "com.example.fixture", "com.example.upgrade");
+  std::vector<std::string> names;
+  for (int i = 0; i <= kImagesPerPolicyMax; ++i) {
+    const std::string name(5, static_cast<char>('a' + i));
+    dir.put(renamed(good, "first", name), name + ".so");
+    names.push_back("com.example.upgrade/" + name);
+  }
+  std::string text;
+  EXPECT_EQ(load_all(dir.search(), names, text), Status::kOk) << text;
+}
+
+TEST(Loader, TooManyFilesOfOnePolicyNeedARestartAndLoadNothing) {
+  // Under a package of their own, for the count lives as long as the process.
+  auto bytes = renamed(read_bytes(fixture("good")), "com.example.fixture", "com.example.restart");
+  const TempDir dir;
+  const Mark mark(dir);
+  std::string text;
+  for (int i = 0; i < kImagesPerPolicyMax; ++i) {
     bytes.push_back(static_cast<uint8_t>(i));  // another content each time
     dir.put(bytes, "a.so");
-    const Answer answer = resolve(dir.search(), use("com.example.restart/first"));
-    if (i < kImagesPerPackageMax) {
-      EXPECT_TRUE(answer.policy) << answer.text;
-    } else {
-      EXPECT_EQ(answer.status, Status::kRefused);
-      EXPECT_THAT(answer.text, HasSubstr("restart Sluice"));
-    }
+    EXPECT_EQ(load_all(dir.search(), {"com.example.restart/first"}, text), Status::kOk) << text;
   }
+  EXPECT_EQ(load_all(dir.search(), {"com.example.restart/first"}, text), Status::kOk) << text;
+  bytes.push_back(255);
+  dir.put(bytes, "a.so");
+  auto marks = read_bytes(fixture("constructor_marks"));
+  marks.push_back(2);
+  dir.put(marks, "b.so");
+  EXPECT_EQ(load_all(dir.search(), {"com.example.marks/first", "com.example.restart/first"}, text),
+            Status::kRefused);
+  EXPECT_THAT(text, AllOf(HasSubstr("would be file number 17 with the fairness policy "
+                                    "com.example.restart/first"),
+                          HasSubstr("restart Sluice")));
+  EXPECT_FALSE(mark.here());
 }
 
 }  // namespace

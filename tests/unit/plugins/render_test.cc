@@ -49,7 +49,7 @@ TEST(Render, AFileInABadPlaceIsShownWithANote) {
               HasSubstr("note    cannot be used where it is: it lies in " + dir.path().string()));
 }
 
-TEST(Render, FindsAFileByPackageOrPolicy) {
+TEST(Render, FindsAllFilesByPackageOrPolicy) {
   PluginInfo own, other;
   own.package = "sluice";
   own.policies.resize(1);
@@ -57,11 +57,17 @@ TEST(Render, FindsAFileByPackageOrPolicy) {
   other.package = "com.example.fair";
   other.policies.resize(1);
   other.policies[0].name = "weighted";
-  const std::vector<PluginInfo> plugins{own, other};
-  EXPECT_EQ(find_plugin(plugins, "com.example.fair"), &plugins[1]);
-  EXPECT_EQ(find_plugin(plugins, "com.example.fair/weighted"), &plugins[1]);
-  EXPECT_EQ(find_plugin(plugins, "vtc"), &plugins[0]);
-  EXPECT_EQ(find_plugin(plugins, "weighted"), nullptr);
+  const std::vector<PluginInfo> plugins{own, other, own};
+  const auto packages = [&](std::string_view name) {
+    std::vector<std::string> found;
+    for (const PluginInfo& plugin : find_plugins(plugins, name)) found.push_back(plugin.package);
+    return found;
+  };
+  EXPECT_THAT(packages("com.example.fair"), testing::ElementsAre("com.example.fair"));
+  EXPECT_THAT(packages("com.example.fair/weighted"), testing::ElementsAre("com.example.fair"));
+  EXPECT_THAT(packages("vtc"), testing::ElementsAre("sluice", "sluice"));  // of two kinds, say
+  EXPECT_THAT(packages("sluice"), testing::ElementsAre("sluice", "sluice"));
+  EXPECT_THAT(packages("weighted"), testing::IsEmpty());
 }
 
 TEST(Render, JsonComesBackAsItWas) {

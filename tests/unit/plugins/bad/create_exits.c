@@ -1,0 +1,9 @@
+#include <sluice/sluice.h>
+#include <stdlib.h>
+static void* create(const sluice_host_v1* host, const sluice_value* values, uint32_t n,
+                    sluice_error* error) {
+  (void)host, (void)values, (void)n, (void)error;
+  exit(3);
+}
+#define CREATE create
+#include "fixture.h"
