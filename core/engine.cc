@@ -281,6 +281,8 @@ void Engine::drain(TimeNs now) {
   impl_->leave();
 }
 
+bool Engine::draining() const { return impl_->draining; }
+
 void Engine::drain_now(TimeNs now) {
   Impl& e = *impl_;
   e.enter(now);

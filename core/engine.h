@@ -86,6 +86,7 @@ class Engine {
   TimeNs next_deadline() const;
   // Every submission from now on is refused as draining; what is parked is still dispatched.
   void drain(TimeNs now);
+  bool draining() const;
   // Ends all that is parked as kDrained and revokes all that is in flight.
   void drain_now(TimeNs now);
   // Another pipeline; see docs/ARCHITECTURE.md for what parked requests keep. On failure nothing

@@ -55,7 +55,8 @@ void Client::wait_readable(std::shared_ptr<void> owner) {
 }
 
 void Client::look(std::shared_ptr<void> owner) {
-  if (buffer_.size() >= kLookaheadMax) return;
+  if (buffer_.size() >= kLookaheadMax) overrun_ = true;
+  if (overrun_) buffer_.clear();
   ErrorCode ec;
   const size_t n = socket_.read_some(buffer_.prepare(kHeadStep), ec);
   if (!ec) buffer_.commit(n);

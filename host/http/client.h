@@ -29,10 +29,12 @@ class Client {
   // Writes all of DATA.
   Task<ErrorCode> write(asio::const_buffer data);
 
-  // Calls GONE once if the client leaves, until unwatch(). Bytes of a next request are kept; after
-  // kLookaheadMax of them it stops looking. OWNER keeps this object alive.
+  // Calls GONE once if the client leaves, until unwatch(). Bytes of a next request are kept; beyond
+  // kLookaheadMax of them they are thrown away, so that a leaving shows behind however many, and
+  // the connection serves no other request. OWNER keeps this object alive.
   void watch(std::shared_ptr<void> owner, std::function<void()> gone);
   void unwatch() { gone_ = nullptr; }
+  bool overrun() const { return overrun_; }
 
  private:
   void wait_readable(std::shared_ptr<void> owner);
@@ -43,6 +45,7 @@ class Client {
   beast::flat_buffer buffer_;
   std::function<void()> gone_;
   bool waiting_ = false;  // a wait_readable() has not ended
+  bool overrun_ = false;  // bytes were thrown away
 };
 
 // Writes all of DATA to SOCKET: at once as far as its buffer takes it, then by waiting.

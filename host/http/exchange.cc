@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/limits.h"
 #include "host/http/limits.h"
 
 namespace sluice {
@@ -20,8 +21,14 @@ std::string random_id(std::mt19937_64& random) {
   return id;
 }
 
-bool starts_with_ignoring_case(beast::string_view text, std::string_view prefix) {
-  return text.size() >= prefix.size() && equals_ignoring_case({text.data(), prefix.size()}, prefix);
+// The name in the path of GET /v1/models/NAME.
+std::optional<std::string> model_in(std::string_view target) {
+  constexpr std::string_view kModels = "/v1/models/";
+  const std::string_view path = target.substr(0, target.find('?'));
+  const bool named = path.size() > kModels.size() && path.starts_with(kModels);
+  std::string name;
+  if (!named || !append_percent_decoded(name, path.substr(kModels.size()))) return std::nullopt;
+  return name;
 }
 
 }  // namespace
@@ -65,6 +72,34 @@ Exchange::~Exchange() {
   if (id_.seq != 0) withdraw(Outcome::kClientGone, Outcome::kCancelled);
 }
 
+Task<ReadResult> Exchange::receive() {
+  if (!request_.has_body) co_return ReadResult::kOk;
+  const config::HttpListener& limits = settings_->listener;
+  std::optional<ErrorAnswer> refused = refusal_by_head();
+  if (!refused) {
+    Refusal refusal;
+    BodyShare share(worker_->body_bytes, settings_->body_bytes_max);
+    const ReadResult result =
+        co_await read_body(client_, watchdog_, limits, share, request_, refusal);
+    read_ns_ = Scheduler::now();
+    if (result == ReadResult::kOk || result == ReadResult::kGone) co_return result;
+    request_.body = {};
+    if (result == ReadResult::kNoRoom) {
+      record_.outcome = Outcome::kRejectedFull;
+      record_.reason = Reason::kBytesFull;
+      refused = describe(record_.outcome, record_.reason, kRetryAfterMinSeconds, false,
+                         limits.error_format);
+    } else {
+      record_.outcome = Outcome::kRejectedBad;
+      refused = describe(refusal, limits.error_format);
+    }
+  }
+  request_.keep_alive = false;
+  co_await answer(*refused);
+  write_record();
+  co_return ReadResult::kRefused;
+}
+
 Task<bool> Exchange::run(std::shared_ptr<void> owner) {
   client_.watch(std::move(owner), [weak = weak_from_this()] {
     if (const auto self = weak.lock()) self->client_left();
@@ -72,7 +107,7 @@ Task<bool> Exchange::run(std::shared_ptr<void> owner) {
   const bool keep = co_await serve();
   client_.unwatch();
   write_record();
-  co_return keep && !client_gone_;
+  co_return keep && !client_gone_ && !client_.overrun();
 }
 
 Task<void> Exchange::refuse(const Refusal& refusal) {
@@ -90,6 +125,7 @@ void Exchange::abandon() {
 void Exchange::take_decision(const Decision& decision) {
   if (decision.kind == Decision::Kind::kRevoke) {
     revoked_ = true;
+    revoked_retry_after_s_ = decision.retry_after_s;
     if (upstream_ != nullptr) close(*upstream_);
     if (sent_) close(client_.socket());  // it may be all that we wait for
   } else {
@@ -104,28 +140,42 @@ void Exchange::client_left() {
   wake_.cancel();
 }
 
-Task<bool> Exchange::serve() {
-  const Api api = api_of(request_.target);
+// What can be refused before the body has been read; notes the outcome.
+std::optional<ErrorAnswer> Exchange::refusal_by_head() {
+  const config::ErrorFormat format = settings_->listener.error_format;
   const std::string& method = request_.method;
-  record_.bytes_in = request_.body.size();
+  if (method == "POST" && is_inference(api_of(request_.target))) {
+    if (!worker_->scheduler.draining()) return std::nullopt;
+    record_.outcome = Outcome::kRejectedDraining;
+    return describe(record_.outcome, Reason::kNone, kRetryAfterMinSeconds, false, format);
+  }
+  const Outcome before = std::exchange(record_.outcome, Outcome::kRejectedBad);
   if (method == "POST") {
-    if (is_inference(api)) co_return co_await serve_inference(api);
-    record_.outcome = Outcome::kRejectedBad;
-    const Refusal refusal{404, "unknown-path", "unknown_path", "nothing is served at this path"};
-    co_return co_await answer(describe(refusal, settings_->listener.error_format));
+    return describe(
+        Refusal{404, "unknown-path", "unknown_path", "nothing is served at this path"}, format);
   }
   if (method != "GET" && method != "HEAD" && method != "OPTIONS") {
-    record_.outcome = Outcome::kRejectedBad;
-    const Refusal refusal{405, "bad-request", "method_not_allowed", "this method is not served"};
-    co_return co_await answer(describe(refusal, settings_->listener.error_format));
+    return describe(
+        Refusal{405, "bad-request", "method_not_allowed", "this method is not served"}, format);
   }
   if (request_.has_body) {
-    record_.outcome = Outcome::kRejectedBad;
-    const Refusal refusal{400, "bad-request", "invalid_request",
-                          "only POST requests may have a body"};
-    co_return co_await answer(describe(refusal, settings_->listener.error_format));
+    return describe(Refusal{400, "bad-request", "invalid_request",
+                            "only POST requests may have a body"},
+                    format);
   }
+  record_.outcome = before;
+  return std::nullopt;
+}
+
+Task<bool> Exchange::serve() {
+  record_.bytes_in = request_.body.size();
+  if (const auto refused = refusal_by_head()) co_return co_await answer(*refused);
+  const Api api = api_of(request_.target);
+  const std::string& method = request_.method;
+  if (method == "POST") co_return co_await serve_inference(api);
   if (api == Api::kModels && method != "OPTIONS") co_return co_await answer_models();
+  if (const auto name = model_in(request_.target); name && method != "OPTIONS")
+    co_return co_await answer_model(*name);
   co_return co_await serve_unparked();
 }
 
@@ -138,8 +188,9 @@ Task<bool> Exchange::serve_unparked() {
     const std::optional<uint32_t> slot = worker_->backends.any();
     if (!slot) {
       record_.outcome = Outcome::kRejectedNoEndpoint;
-      co_return co_await answer(
-          describe(record_.outcome, Reason::kNone, 0, false, settings_->listener.error_format));
+      // As what is parked is told while nothing is dispatched.
+      co_return co_await answer(describe(record_.outcome, Reason::kNone, kRetryAfterMaxSeconds,
+                                         false, settings_->listener.error_format));
     }
     const Attempt attempt = co_await forward(*slot);
     if (client_gone_ || attempt == Attempt::kClientLost) {
@@ -168,7 +219,7 @@ Task<bool> Exchange::serve_inference(Api api) {
         describe(record_.outcome, Reason::kNone, 0, false, settings_->listener.error_format));
   }
   edit_model(facts_, routed_.target, edits_);
-  if (settings_->stream_usage == StreamUsage::kInject) usage_injected_ = edit_usage(facts_, edits_);
+  usage_injected_ = edit_usage(facts_, edits_);
   head_ = upstream_head(request_, routing, client_.peer(), request_id_);
   finish_upstream_head(head_, true, edits_.size(request_.body));
   request_.drop_head();
@@ -251,7 +302,8 @@ Task<bool> Exchange::answer_revoked() {
   record_.outcome = Outcome::kRevoked;
   if (sent_) co_return false;
   co_return co_await answer(
-      describe(Outcome::kRevoked, Reason::kNone, 0, false, settings_->listener.error_format));
+      describe(Outcome::kRevoked, Reason::kNone, revoked_retry_after_s_, false,
+               settings_->listener.error_format));
 }
 
 Task<bool> Exchange::answer_failure(Attempt attempt) {
@@ -280,7 +332,8 @@ Task<Exchange::Attempt> Exchange::fly(Flight& flight) {
   bool unreachable = false;
   const HeadResult head = co_await ask(flight, unreachable);
   if (interrupted()) co_return Attempt::kClientLost;
-  if (head != HeadResult::kOk) backends.failed(flight.slot);
+  const bool was_closed = head == HeadResult::kNothing && flight.kept;
+  if (head != HeadResult::kOk && !was_closed) backends.failed(flight.slot);
   switch (head) {
     case HeadResult::kNothing:
       co_return unreachable ? Attempt::kUnreachable : Attempt::kBroken;
@@ -301,33 +354,34 @@ Task<Exchange::Attempt> Exchange::fly(Flight& flight) {
   co_return attempt;
 }
 
-// Sends the request and reads the head of the answer. A kept connection that turns out to be closed
-// is replaced by a new one: that is nobody's failure.
+// Sends the request and reads the head of the answer. Over a kept connection that turns out to be
+// closed it is sent again over a new one, free of charge, but only where no server can have worked
+// on it: before all of it was sent, or if it asks for nothing but an answer (RFC 9110 section
+// 9.2.2). A POST that was sent whole costs a retry, but an endpoint that closes an idle connection
+// has not failed.
 Task<HeadResult> Exchange::ask(Flight& flight, bool& unreachable) {
   flight.connection = worker_->upstreams.take(*flight.address);
   const uint64_t idle_ns = settings_->upstream.idle_timeout_ns;
+  const size_t line = head_.find("\r\n") + 2;
+  const std::string host = "Host: " + flight.address->authority + "\r\n";
+  std::vector<std::string_view> body;
+  edits_.pieces(request_.body, body);
+  std::vector<asio::const_buffer> pieces = {asio::buffer(head_.data(), line), asio::buffer(host),
+                                            asio::buffer(head_) + line};
+  for (const std::string_view piece : body)
+    pieces.push_back(asio::buffer(piece.data(), piece.size()));
   for (;;) {
-    const bool kept = flight.connection != nullptr;
-    if (!kept) flight.connection = worker_->upstreams.make();
+    flight.kept = flight.connection != nullptr;
+    if (!flight.kept) flight.connection = worker_->upstreams.make();
     Socket& socket = flight.connection->socket;
     upstream_ = &socket;
-    if (!kept && co_await connect(*flight.connection, *flight.address, watchdog_,
-                                  settings_->upstream.connect_timeout_ns)) {
+    if (!flight.kept && co_await connect(*flight.connection, *flight.address, watchdog_,
+                                         settings_->upstream.connect_timeout_ns)) {
       unreachable = watchdog_.expired();
       co_return HeadResult::kNothing;
     }
-    std::vector<std::string_view> pieces;
-    edits_.pieces(request_.body, pieces);
-    std::string first = head_;
-    while (!pieces.empty() && first.size() + pieces.front().size() <= kOneWriteMax) {
-      first += pieces.front();
-      pieces.erase(pieces.begin());
-    }
     watchdog_.arm(idle_ns, socket);
-    ErrorCode ec = co_await write_all(socket, asio::buffer(first));
-    for (size_t i = 0; i < pieces.size() && !ec; ++i) {
-      ec = co_await write_all(socket, asio::buffer(pieces[i].data(), pieces[i].size()));
-    }
+    flight.sent_whole = co_await write_request(socket, pieces);
     const bool expired = watchdog_.expired();
     watchdog_.disarm();
     if (expired) co_return HeadResult::kTimedOut;
@@ -335,17 +389,20 @@ Task<HeadResult> Exchange::ask(Flight& flight, bool& unreachable) {
     // A server that refuses a body without reading it all has answered nevertheless.
     const HeadResult head = co_await read_answer_head(
         *flight.connection, flight.parser, request_.method == "HEAD", watchdog_, idle_ns);
-    if (head != HeadResult::kNothing || !kept || interrupted()) co_return head;
+    const bool free = flight.kept && (!flight.sent_whole || request_.method != "POST");
+    if (head != HeadResult::kNothing || !free || interrupted()) co_return head;
     flight.connection.reset();
   }
 }
 
 Task<Exchange::Attempt> Exchange::relay(Flight& flight) {
   const auto& message = flight.parser->get();
-  const beast::string_view type = message[http::field::content_type];
+  const beast::string_view type_field = message[http::field::content_type];
+  const std::string_view type(type_field.data(), type_field.size());
   UsageReader::Options options;
   options.sse = starts_with_ignoring_case(type, "text/event-stream");
   options.drop_usage_event = usage_injected_;
+  options.only_deltas = facts_.api == Api::kResponses;
   if (options.sse || starts_with_ignoring_case(type, "application/json")) {
     options.incoming = facts_.model;
     options.target = routed_.target;
@@ -379,7 +436,9 @@ Task<Exchange::Attempt> Exchange::relay(Flight& flight) {
              upstream_ = nullptr;
              note_usage();
              worker_->backends.succeeded(flight.slot);
-             if (keeps) worker_->upstreams.give(*flight.address, std::move(flight.connection));
+             // Some servers answer HEAD with a body all the same.
+             if (keeps && flight.sent_whole && request_.method != "HEAD")
+               worker_->upstreams.give(*flight.address, std::move(flight.connection));
              complete(Outcome::kCompleted);
            },
        .sent = sent_});
@@ -402,29 +461,49 @@ Task<Exchange::Attempt> Exchange::relay(Flight& flight) {
 
 Task<bool> Exchange::answer(const ErrorAnswer& error, bool with_endpoint) {
   record_.refusal = error.reason;
+  const AnswerFraming frame = framing();
   const std::string text =
-      own_answer(error, marks(with_endpoint), framing(), request_.method == "HEAD");
-  co_return co_await write_answer(text, error.status);
+      own_answer(error, marks(with_endpoint), frame, request_.method == "HEAD");
+  co_return co_await write_answer(text, error.status, frame.keep_alive);
 }
 
-Task<bool> Exchange::answer_models() {
+std::vector<std::string> Exchange::models() const {
   std::vector<std::string> names = settings_->routing->models();
   for (std::string& name : worker_->backends.models()) {
     if (std::find(names.begin(), names.end(), name) == names.end())
       names.push_back(std::move(name));
   }
-  const std::string text = own_answer(200, "application/json", models_json(names), marks(false),
-                                      framing(), request_.method == "HEAD");
-  co_return co_await write_answer(text, 200);
+  return names;
 }
 
-Task<bool> Exchange::write_answer(const std::string& text, uint16_t status) {
+Task<bool> Exchange::answer_models() {
+  co_return co_await answer_json(models_json(models()));
+}
+
+Task<bool> Exchange::answer_model(std::string_view name) {
+  const std::vector<std::string> names = models();
+  if (std::find(names.begin(), names.end(), name) == names.end()) {
+    record_.outcome = Outcome::kRejectedUnknownModel;
+    co_return co_await answer(
+        describe(record_.outcome, Reason::kNone, 0, false, settings_->listener.error_format));
+  }
+  co_return co_await answer_json(model_json(name));
+}
+
+Task<bool> Exchange::answer_json(const std::string& body) {
+  const AnswerFraming frame = framing();
+  const std::string text = own_answer(200, "application/json", body, marks(false), frame,
+                                      request_.method == "HEAD");
+  co_return co_await write_answer(text, 200, frame.keep_alive);
+}
+
+Task<bool> Exchange::write_answer(const std::string& text, uint16_t status, bool keep) {
   sent_ = true;
   record_.status = status;
   watchdog_.arm(kClientWriteNs, client_.socket());
   const ErrorCode ec = co_await client_.write(asio::buffer(text));
   watchdog_.disarm();
-  co_return !ec && framing().keep_alive;
+  co_return !ec && keep;
 }
 
 void Exchange::complete(Outcome outcome) {
@@ -478,7 +557,8 @@ AnswerMarks Exchange::marks(bool with_endpoint) const {
 
 AnswerFraming Exchange::framing() const {
   AnswerFraming framing;
-  framing.keep_alive = request_.keep_alive && !worker_->closing;
+  framing.keep_alive = request_.keep_alive && !worker_->closing && !client_.overrun() &&
+                       !worker_->scheduler.draining();
   framing.client_is_1_1 = request_.is_1_1;
   return framing;
 }

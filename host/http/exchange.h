@@ -1,11 +1,10 @@
-// One request, from its last byte read to its answer's last byte written.
+// One request, from its head read to its answer's last byte written.
 //
-// Reads, classifies, submits, waits for the decision, forwards, reports the end. While it waits it
-// is one object and a suspended coroutine: no thread, no parse buffers, the body once. Ends:
-// exactly one end is told to the scheduler for every id it gave, whatever path leads out, and one
-// record to the
-//   sink for every request. A client that leaves is noticed at once, parked or in flight.
-// Threads: its worker's, but for Mailbox::on_decision. Ownership: held by its session; the
+// Reads the body, classifies, submits, waits for the decision, forwards, reports the end. While it
+// waits it is one object and a suspended coroutine: no thread, no parse buffers, the body once.
+// Ends: exactly one end is told to the scheduler for every id it gave, whatever path leads out, and
+// one record to the sink for every request. A client that leaves is noticed at once, parked or in
+// flight. Threads: its worker's, but for Mailbox::on_decision. Ownership: held by its session; the
 // scheduler holds a Mailbox.
 #pragma once
 
@@ -28,6 +27,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
            IncomingRequest request);
   ~Exchange();
 
+  // Reads the body, unless the head alone says that it would be in vain. kRefused: it has been
+  // answered, and the connection is to be closed.
+  Task<ReadResult> receive();
   // Serves the request. True if the client's connection can take another one.
   Task<bool> run(std::shared_ptr<void> owner);
   // Answers a request that could not be read.
@@ -53,12 +55,15 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     std::shared_ptr<const EndpointAddress> address;
     std::unique_ptr<UpstreamConnection> connection;
     std::optional<AnswerParser> parser;
+    bool sent_whole = false;  // the request
+    bool kept = false;        // the connection has served before
   };
 
   void take_decision(const Decision& decision);
   void client_left();
   bool interrupted() const { return client_gone_ || revoked_; }
 
+  std::optional<ErrorAnswer> refusal_by_head();
   Task<bool> serve();
   Task<bool> serve_unparked();
   Task<bool> serve_inference(Api api);
@@ -75,7 +80,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   Task<bool> answer(const ErrorAnswer& error, bool with_endpoint = false);
   Task<bool> answer_models();
-  Task<bool> write_answer(const std::string& text, uint16_t status);
+  Task<bool> answer_model(std::string_view name);
+  std::vector<std::string> models() const;
+  Task<bool> answer_json(const std::string& body);
+  // KEEP: TEXT says that the connection stays open. True if it does.
+  Task<bool> write_answer(const std::string& text, uint16_t status, bool keep);
   // Ends the request at the scheduler, in flight.
   void complete(Outcome outcome);
   // Ends it wherever it is; what it ended as.
@@ -100,6 +109,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Timer wake_;
   Socket* upstream_ = nullptr;  // in use right now
   bool client_gone_ = false, revoked_ = false;
+  uint32_t revoked_retry_after_s_ = 0;
   bool sent_ = false;  // the client was sent something of the answer
   uint32_t retries_ = 0;
 

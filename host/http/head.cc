@@ -46,6 +46,7 @@ Refusal bad(std::string message) {
 // What the framing and routing headers say, gathered over all lines.
 struct Framing {
   int hosts = 0, lengths = 0, encodings = 0;
+  size_t connection_names = 0;
 };
 
 std::optional<Refusal> check_field(std::string_view line, bool is_1_1, Framing& framing) {
@@ -70,6 +71,11 @@ std::optional<Refusal> check_field(std::string_view line, bool is_1_1, Framing& 
       return bad("the only Transfer-Encoding understood is chunked");
     }
     if (!is_1_1) return bad("HTTP/1.0 knows no Transfer-Encoding");
+  } else if (equals_ignoring_case(name, "connection")) {
+    framing.connection_names +=
+        1 + static_cast<size_t>(std::count(value.begin(), value.end(), ','));
+    if (framing.connection_names > kConnectionNamesMax)
+      return bad("the Connection header names too many headers");
   } else if (equals_ignoring_case(name, "upgrade")) {
     return bad("Upgrade is not supported");
   }

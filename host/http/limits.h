@@ -9,6 +9,7 @@ namespace sluice {
 inline constexpr uint64_t kSecondNs = 1'000'000'000;
 
 inline constexpr size_t kRequestHeadersMax = 256;               // header lines of a request
+inline constexpr size_t kConnectionNamesMax = 64;               // in Connection headers, in all
 inline constexpr size_t kEmptyLinesMax = 4;                     // before a request line
 inline constexpr size_t kRequestIdMax = 128;                    // bytes; a longer one is replaced
 inline constexpr size_t kUpstreamHeaderMax = size_t{64} << 10;  // bytes of an answer's head
@@ -20,9 +21,9 @@ inline constexpr size_t kBodyPadding = 64;  // capacity behind a body, for the J
 inline constexpr size_t kChunkHeaderMax =
     size_t{64} << 10;  // bytes of a chunk's header line, or of all trailers
 inline constexpr size_t kLookaheadMax =
-    size_t{16} << 10;  // bytes read of a pipelined next request while one is served
-inline constexpr size_t kOneWriteMax = size_t{16}
-                                       << 10;  // bytes worth copying together for one write
+    size_t{16} << 10;  // bytes kept of a pipelined next request while one is served
+inline constexpr size_t kOneWriteMax =
+    size_t{16} << 10;  // bytes worth copying together for one write
 inline constexpr size_t kLingerBytesMax = size_t{1} << 20;  // read and thrown away after a refusal
 inline constexpr uint64_t kLingerNs = 2 * kSecondNs;
 inline constexpr uint64_t kKeepAliveIdleNs =

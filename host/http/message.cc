@@ -21,8 +21,10 @@ constexpr std::string_view kHopByHop[] = {"connection",
 // Accept-Encoding: what is compressed cannot be read for its usage.
 constexpr std::string_view kOwnInRequests[] = {"accept-encoding", "content-length", "expect",
                                                "host", "x-request-id"};
-constexpr std::string_view kOwnInAnswers[] = {"content-length", "x-request-id"};
-constexpr std::string_view kSluice = "x-sluice-";
+constexpr std::string_view kOwnInAnswers[] = {"content-length", "x-llm-d-request-dropped-reason",
+                                              "x-request-id"};
+// What Sluice says of itself, and what gateways take as word on where a request went.
+constexpr std::string_view kOwnPrefixes[] = {"x-sluice-", "x-gateway-destination-endpoint"};
 
 template <size_t N>
 bool among(std::string_view name, const std::string_view (&list)[N]) {
@@ -30,18 +32,30 @@ bool among(std::string_view name, const std::string_view (&list)[N]) {
                      [&](std::string_view one) { return equals_ignoring_case(name, one); });
 }
 
-// Whether a Connection header's VALUE, a list of names, has NAME in it.
-bool lists(std::string_view value, std::string_view name) {
-  while (!value.empty()) {
-    const size_t comma = std::min(value.find(','), value.size());
-    std::string_view one = value.substr(0, comma);
-    while (!one.empty() && (one.front() == ' ' || one.front() == '\t')) one.remove_prefix(1);
-    while (!one.empty() && (one.back() == ' ' || one.back() == '\t')) one.remove_suffix(1);
-    if (equals_ignoring_case(one, name)) return true;
-    value.remove_prefix(std::min(comma + 1, value.size()));
+std::string_view view(beast::string_view text) { return {text.data(), text.size()}; }
+
+// The headers that Connection headers name: they concern that connection alone.
+class NamedHeaders {
+ public:
+  // VALUE: a list of names.
+  void add(std::string_view value) {
+    while (!value.empty()) {
+      const size_t comma = std::min(value.find(','), value.size());
+      std::string_view one = value.substr(0, comma);
+      while (!one.empty() && (one.front() == ' ' || one.front() == '\t')) one.remove_prefix(1);
+      while (!one.empty() && (one.back() == ' ' || one.back() == '\t')) one.remove_suffix(1);
+      if (!one.empty()) names_.push_back(one);
+      value.remove_prefix(std::min(comma + 1, value.size()));
+    }
   }
-  return false;
-}
+  bool have(std::string_view name) const {
+    return std::any_of(names_.begin(), names_.end(),
+                       [&](std::string_view one) { return equals_ignoring_case(one, name); });
+  }
+
+ private:
+  std::vector<std::string_view> names_;  // at most kConnectionNamesMax
+};
 
 void append_header(std::string& out, std::string_view name, std::string_view value) {
   out += name;
@@ -82,8 +96,7 @@ void append_status_line(std::string& out, unsigned status, std::string_view reas
 }
 
 std::string_view reason_of(unsigned status) {
-  const beast::string_view text = http::obsolete_reason(http::int_to_status(status));
-  return {text.data(), text.size()};
+  return view(http::obsolete_reason(http::int_to_status(status)));
 }
 
 }  // namespace
@@ -96,15 +109,14 @@ std::string upstream_head(const IncomingRequest& request, const Routing& routing
   out += ' ';
   out += request.target;
   out += " HTTP/1.1\r\n";
-  append_header(out, "Host", find_header(request.headers, "host").value_or("localhost"));
+  NamedHeaders named;
+  for (const Header& header : request.headers) {
+    if (equals_ignoring_case(header.name, "connection")) named.add(header.value);
+  }
   for (const Header& header : request.headers) {
     if (among(header.name, kHopByHop) || among(header.name, kOwnInRequests)) continue;
-    if (!routing.forwards(header.name, peer)) continue;
-    const bool named =
-        std::any_of(request.headers.begin(), request.headers.end(), [&](const Header& other) {
-          return equals_ignoring_case(other.name, "connection") && lists(other.value, header.name);
-        });
-    if (!named) append_header(out, header.name, header.value);
+    if (!routing.forwards(header.name, peer) || named.have(header.name)) continue;
+    append_header(out, header.name, header.value);
   }
   append_header(out, "x-request-id", request_id);
   return out;
@@ -115,21 +127,30 @@ void finish_upstream_head(std::string& head, bool has_body, uint64_t body_bytes)
   head += "\r\n";
 }
 
+bool connection_is_sane(const AnswerParser::value_type& answer) {
+  const auto connection = answer.equal_range(http::field::connection);
+  ptrdiff_t names = 0;
+  for (auto it = connection.first; it != connection.second; ++it) {
+    const std::string_view value = view(it->value());
+    names += 1 + std::count(value.begin(), value.end(), ',');
+  }
+  return names <= static_cast<ptrdiff_t>(kConnectionNamesMax);
+}
+
 std::string answer_head(const AnswerParser::value_type& answer) {
   std::string out;
   out.reserve(512);
-  append_status_line(out, answer.result_int(), {answer.reason().data(), answer.reason().size()});
+  append_status_line(out, answer.result_int(), view(answer.reason()));
+  NamedHeaders named;
+  const auto connection = answer.equal_range(http::field::connection);
+  for (auto it = connection.first; it != connection.second; ++it) named.add(view(it->value()));
   for (const auto& field : answer) {
-    const std::string_view name(field.name_string().data(), field.name_string().size());
+    const std::string_view name = view(field.name_string());
     if (among(name, kHopByHop) || among(name, kOwnInAnswers)) continue;
-    if (name.size() > kSluice.size() &&
-        equals_ignoring_case(name.substr(0, kSluice.size()), kSluice))
-      continue;
-    const auto connection = answer.equal_range(http::field::connection);
-    const bool named = std::any_of(connection.first, connection.second, [&](const auto& other) {
-      return lists({other.value().data(), other.value().size()}, name);
-    });
-    if (!named) append_header(out, name, {field.value().data(), field.value().size()});
+    const bool ours = std::any_of(
+        std::begin(kOwnPrefixes), std::end(kOwnPrefixes),
+        [&](std::string_view prefix) { return starts_with_ignoring_case(name, prefix); });
+    if (!ours && !named.have(name)) append_header(out, name, view(field.value()));
   }
   return out;
 }

@@ -31,15 +31,18 @@ struct AnswerFraming {
 
 using AnswerParser = http::response_parser<http::buffer_body>;
 
-// The head of REQUEST as it goes upstream, without Content-Length and the empty line.
+// The head of REQUEST as it goes upstream, without Host, Content-Length and the empty line.
 std::string upstream_head(const IncomingRequest& request, const Routing& routing,
                           const IpAddress& peer, std::string_view request_id);
-// Appends what upstream_head left open. AUTHORITY is the Host where the client gave none.
+// Appends what upstream_head left open, but for Host: that is the endpoint's, and goes behind the
+// request line.
 void finish_upstream_head(std::string& head, bool has_body, uint64_t body_bytes);
 
 // The head of an upstream's answer as it goes to the client, without what Sluice adds. To be taken
 // before its body is parsed: trailers would be among its headers then.
 std::string answer_head(const AnswerParser::value_type& answer);
+// Whether its Connection headers name few enough headers for answer_head() to look for them all.
+bool connection_is_sane(const AnswerParser::value_type& answer);
 // Appends what answer_head left open.
 void finish_answer_head(std::string& head, const AnswerMarks& marks, const AnswerFraming& framing);
 // An answer of Sluice's own, head and body; the body is left out for HEAD.

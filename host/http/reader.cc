@@ -47,6 +47,16 @@ void make_room(std::string& body, size_t more, uint64_t total) {
   body.reserve(std::min<uint64_t>(std::max(needed, body.capacity() * 2), total) + kBodyPadding);
 }
 
+// Gives back what doubling took in vain.
+void trim(std::string& body) {
+  const size_t needed = body.size() + kBodyPadding;
+  if (body.capacity() <= needed + needed / 8) return;
+  std::string exact;
+  exact.reserve(needed);
+  exact += body;
+  body = std::move(exact);
+}
+
 }  // namespace
 
 Task<ReadResult> read_head(Client& client, Watchdog& watchdog, const config::HttpListener& limits,
@@ -100,9 +110,15 @@ Task<ReadResult> read_head(Client& client, Watchdog& watchdog, const config::Htt
 }
 
 Task<ReadResult> read_body(Client& client, Watchdog& watchdog, const config::HttpListener& limits,
-                           IncomingRequest& request, Refusal& refusal) {
+                           BodyShare& share, IncomingRequest& request, Refusal& refusal) {
   IncomingRequest::Parser& parser = *request.parser;
   if (parser.is_done()) co_return ReadResult::kOk;
+  parser.eager(true);  // all chunks at hand in one step
+  const auto length = parser.content_length();
+  if (length && limits.max_body != 0 && *length > limits.max_body) {
+    refusal = too_large(413, "the body is too large");
+    co_return ReadResult::kRefused;
+  }
   watchdog.arm(limits.body_timeout_ns, client.socket());
   if (const auto expect = find_header(request.headers, "expect")) {
     if (!equals_ignoring_case(*expect, "100-continue")) {
@@ -126,9 +142,10 @@ Task<ReadResult> read_body(Client& client, Watchdog& watchdog, const config::Htt
     }
     // Room for what is left, a step at a time: a large Content-Length alone takes no memory.
     const size_t size = request.body.size();
-    const uint64_t rest = parser.content_length_remaining().value_or(kReadStep);
-    const size_t left = std::min<uint64_t>(rest, kBodyStep);
-    make_room(request.body, left, parser.content_length_remaining() ? size + rest : UINT64_MAX);
+    const uint64_t rest = parser.content_length_remaining().value_or(UINT64_MAX);
+    const size_t left = std::min<uint64_t>(rest, client.buffer().size());
+    make_room(request.body, left, length ? *length : UINT64_MAX);
+    if (!share.grow_to(request.body.capacity() - kBodyPadding)) co_return ReadResult::kNoRoom;
     request.body.resize(size + left);
     auto& place = parser.get().body();
     place.data = request.body.data() + size;
@@ -150,6 +167,7 @@ Task<ReadResult> read_body(Client& client, Watchdog& watchdog, const config::Htt
     starved = client.buffer().size() == 0 || (used == 0 && ec == http::error::need_more);
   }
   watchdog.disarm();
+  trim(request.body);
   co_return ReadResult::kOk;
 }
 

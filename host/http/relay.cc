@@ -44,6 +44,7 @@ Task<HeadResult> read_answer_head(UpstreamConnection& connection,
     }
     const unsigned status = parser->get().result_int();
     if (status == 101) co_return HeadResult::kBroken;  // nobody asked for another protocol
+    if (!connection_is_sane(parser->get())) co_return HeadResult::kBroken;
     if (status >= 200) co_return HeadResult::kOk;
   }
   co_return HeadResult::kBroken;
@@ -52,21 +53,33 @@ Task<HeadResult> read_answer_head(UpstreamConnection& connection,
 Relay::Relay(RelayContext context) : c_(std::move(context)) {
   framing_.keep_alive = c_.keep_alive;
   framing_.client_is_1_1 = c_.client_is_1_1;
+  c_.parser.eager(true);  // all chunks at hand in one step
 }
 
-// Parses what the buffer holds and appends the body bytes in it, as the c_.client shall see them,
-// to PAYLOAD. False if the upstream breaks its own framing_.
-bool Relay::parse(std::string& payload) {
-  std::array<char, kReadStep> plain;
+// Parses what the buffer holds and appends the body bytes in it, as the client shall see them, to
+// the payload. False if the upstream breaks its own framing.
+bool Relay::parse() {
+  const bool in_place = c_.usage.passes_through();
+  std::array<char, kReadStep> apart;
   while (!c_.parser.is_done() && c_.connection.buffer.size() != 0) {
+    const size_t before = payload_.size();
+    const size_t room = std::min(c_.connection.buffer.size(), apart.size());
+    if (in_place) payload_.resize(before + room);
+    char* const plain = in_place ? payload_.data() + before : apart.data();
     auto& place = c_.parser.get().body();
-    place.data = plain.data();
-    place.size = plain.size();
+    place.data = plain;
+    place.size = room;
     place.more = true;
     ErrorCode ec;
     const size_t used = c_.parser.put(c_.connection.buffer.cdata(), ec);
     c_.connection.buffer.consume(used);
-    c_.usage.feed({plain.data(), plain.size() - place.size}, payload);
+    const std::string_view got(plain, room - place.size);
+    if (in_place) {
+      c_.usage.observe(got);
+      payload_.resize(before + got.size());
+    } else {
+      c_.usage.feed(got, payload_);
+    }
     if (ec == http::error::need_more && c_.connection.buffer.size() > kUpstreamHeaderMax)
       return false;
     if (ec == http::error::need_more) break;
@@ -75,7 +88,7 @@ bool Relay::parse(std::string& payload) {
   return true;
 }
 
-void Relay::choose_framing(size_t payload_bytes) {
+void Relay::choose_framing() {
   using Kind = AnswerFraming::Kind;
   const auto& answer = c_.parser.get();
   const auto length = c_.parser.content_length();
@@ -86,7 +99,7 @@ void Relay::choose_framing(size_t payload_bytes) {
     framing_.length = length.value_or(0);
   } else if (done_) {
     framing_.kind = Kind::kLength;
-    framing_.length = payload_bytes;
+    framing_.length = payload_.size();
   } else if (length && c_.usage.passes_through()) {
     framing_.kind = Kind::kLength;
     framing_.length = *length;
@@ -98,54 +111,54 @@ void Relay::choose_framing(size_t payload_bytes) {
   }
 }
 
-// Writes the head, if it was not yet, and PAYLOAD, framed, in one go; the end as well if the answer
-// is over.
-Task<ErrorCode> Relay::write(std::string& payload) {
-  std::string text;
+// Writes the head, if it was not yet, and the payload, framed, in one go; the end as well if the
+// answer is over.
+Task<ErrorCode> Relay::write() {
+  text_.clear();
   if (!head_written_) {
-    choose_framing(payload.size());
-    text = std::move(head_);
-    finish_answer_head(text, c_.marks, framing_);
+    choose_framing();
+    text_ = std::move(head_);
+    finish_answer_head(text_, c_.marks, framing_);
     head_written_ = true;
     first_byte_ns_ = Scheduler::now();
   }
-  bytes_out_ += payload.size();
+  bytes_out_ += payload_.size();
   const bool chunked = framing_.kind == AnswerFraming::Kind::kChunked;
-  const bool apart = payload.size() > kOneWriteMax;  // not worth copying
-  if (chunked && !payload.empty())
-    fmt::format_to(std::back_inserter(text), "{:x}\r\n", payload.size());
-  if (!apart) text += payload;
-  std::string end = chunked && !payload.empty() ? "\r\n" : "";
+  // Without chunks it goes out as it stands; a large one is not worth copying either.
+  const bool apart = text_.empty() && !chunked ? true : payload_.size() > kOneWriteMax;
+  if (chunked && !payload_.empty())
+    fmt::format_to(std::back_inserter(text_), "{:x}\r\n", payload_.size());
+  if (!apart) text_ += payload_;
+  std::string end = chunked && !payload_.empty() ? "\r\n" : "";
   if (chunked && done_) end += "0\r\n\r\n";
-  if (!apart) text += end;
+  if (!apart) text_ += end;
   ErrorCode ec;
-  if (text.empty()) co_return ec;
+  if (text_.empty() && payload_.empty()) co_return ec;
   c_.sent = true;
   c_.watchdog.arm(kClientWriteNs, c_.client.socket());
-  ec = co_await c_.client.write(asio::buffer(text));
-  if (apart && !ec) ec = co_await c_.client.write(asio::buffer(payload));
+  if (!text_.empty()) ec = co_await c_.client.write(asio::buffer(text_));
+  if (apart && !ec && !payload_.empty()) ec = co_await c_.client.write(asio::buffer(payload_));
   if (apart && !ec && !end.empty()) ec = co_await c_.client.write(asio::buffer(end));
   c_.watchdog.disarm();
-  payload.clear();
+  payload_.clear();
   co_return ec;
 }
 
 Task<RelayResult> Relay::run() {
-  std::string payload;
   uint32_t reported = 0;
   head_ = answer_head(c_.parser.get());
   for (;;) {
-    if (!parse(payload)) co_return RelayResult::kUpstreamBroken;
+    if (!parse()) co_return RelayResult::kUpstreamBroken;
     if (c_.parser.is_done()) {
       done_ = true;
-      c_.usage.finish(payload);
+      c_.usage.finish(payload_);
       c_.upstream_done(c_.parser.keep_alive() && c_.connection.buffer.size() == 0);
     } else if (c_.usage.data_events() >= reported + kProgressEvents) {
       reported = c_.usage.data_events();
       c_.progress(reported);
     }
-    if (done_ || !payload.empty() || (c_.is_stream && !head_written_)) {
-      if (co_await write(payload)) co_return RelayResult::kClientLost;
+    if (done_ || !payload_.empty() || (c_.is_stream && !head_written_)) {
+      if (co_await write()) co_return RelayResult::kClientLost;
     }
     if (done_) co_return RelayResult::kDone;
     c_.watchdog.arm(c_.idle_timeout_ns, c_.connection.socket);

@@ -67,13 +67,14 @@ class Relay {
   bool keeps_client() const { return framing_.keep_alive; }
 
  private:
-  bool parse(std::string& payload);
-  void choose_framing(size_t payload_bytes);
-  Task<ErrorCode> write(std::string& payload);
+  bool parse();
+  void choose_framing();
+  Task<ErrorCode> write();
 
   RelayContext c_;
   AnswerFraming framing_;
-  std::string head_;  // until it is written
+  std::string head_;           // until it is written
+  std::string payload_, text_;  // what to write next; kept for their memory
   bool done_ = false, head_written_ = false;
   TimeNs first_byte_ns_ = 0;
   uint64_t bytes_out_ = 0;

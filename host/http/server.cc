@@ -5,6 +5,7 @@
 
 #include "host/http/limits.h"
 #include "host/http/session.h"
+#include "host/net/resolve.h"
 
 namespace sluice {
 
@@ -21,7 +22,7 @@ HttpServer::HttpServer(Scheduler& scheduler, Backends& backends,
                        Options options)
     : listener_(std::make_unique<Listener>()) {
   for (uint32_t i = 0; i < std::max(1u, options.threads); ++i) {
-    workers_.push_back(std::make_shared<Worker>(scheduler, backends, record, settings,
+    workers_.push_back(std::make_shared<Worker>(scheduler, backends, body_bytes_, record, settings,
                                                 options.seed + 0x9E3779B97F4A7C15u * (i + 1)));
   }
 }
@@ -29,22 +30,19 @@ HttpServer::HttpServer(Scheduler& scheduler, Backends& backends,
 HttpServer::~HttpServer() { stop(); }
 
 Result<uint16_t> HttpServer::listen(const config::SocketAddress& address) {
-  ErrorCode ec;
-  const asio::ip::address ip = address.host == "localhost"
-                                   ? asio::ip::address_v4::loopback()
-                                   : asio::ip::make_address(address.host, ec);
-  const tcp::endpoint endpoint(ip, address.port);
+  ErrorCode ec = asio::error::host_not_found;
   Acceptor& acceptor = listener_->acceptor;
-  if (!ec) acceptor.open(endpoint.protocol(), ec);
-  if (!ec) acceptor.set_option(Acceptor::reuse_address(true), ec);
-  if (!ec) acceptor.bind(endpoint, ec);
-  if (!ec) acceptor.listen(Acceptor::max_listen_connections, ec);
-  if (ec) {
+  for (const tcp::endpoint& endpoint : resolve(address.host, address.port)) {
+    ec = {};
+    acceptor.open(endpoint.protocol(), ec);
+    if (!ec) acceptor.set_option(Acceptor::reuse_address(true), ec);
+    if (!ec) acceptor.bind(endpoint, ec);
+    if (!ec) acceptor.listen(Acceptor::max_listen_connections, ec);
+    if (!ec) return acceptor.local_endpoint().port();
     ErrorCode ignored;
     acceptor.close(ignored);
-    return Error{fmt::format("cannot listen on {}: {}", address.text, ec.message())};
   }
-  return acceptor.local_endpoint().port();
+  return Error{fmt::format("cannot listen on {}: {}", address.text, ec.message())};
 }
 
 void HttpServer::start() {

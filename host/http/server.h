@@ -56,9 +56,9 @@ class HttpServer {
  private:
   struct Listener;
   void accept_next();
-  void take(uint32_t worker);
   void connection_over();
 
+  std::atomic<uint64_t> body_bytes_ = 0;
   std::vector<std::shared_ptr<struct Worker>> workers_;
   std::vector<std::thread> threads_;
   std::unique_ptr<Listener> listener_;

@@ -53,16 +53,18 @@ Task<bool> Session::serve_one() {
   waiting_ = client_.buffer().size() == 0;
   ReadResult result = co_await read_head(client_, *watchdog_, limits, idle_ns, request, refusal);
   waiting_ = false;
-  if (result == ReadResult::kOk)
-    result = co_await read_body(client_, *watchdog_, limits, request, refusal);
   if (result == ReadResult::kGone) co_return false;
   exchange_ = std::make_shared<Exchange>(worker_, client_, *watchdog_, std::move(request));
   bool keep = false;
   if (result == ReadResult::kRefused) {
     co_await exchange_->refuse(refusal);
-    co_await linger();
   } else {
+    result = co_await exchange_->receive();
+  }
+  if (result == ReadResult::kOk) {
     keep = co_await exchange_->run(shared_from_this());
+  } else if (result == ReadResult::kRefused) {
+    co_await linger();
   }
   exchange_.reset();
   co_return keep;

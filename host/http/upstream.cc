@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "host/http/limits.h"
+#include "host/net/resolve.h"
 
 namespace sluice {
 namespace {
@@ -28,7 +29,6 @@ std::unique_ptr<UpstreamConnection> UpstreamPool::take(const EndpointAddress& ad
     std::unique_ptr<UpstreamConnection> connection = std::move(idle.back());
     idle.pop_back();
     if (!quiet(connection->socket)) continue;
-    connection->reused = true;
     return connection;
   }
   return nullptr;
@@ -49,12 +49,6 @@ void UpstreamPool::close() {
   closed_ = true;
   idle_.clear();
   timer_->cancel();
-}
-
-size_t UpstreamPool::idle() const {
-  size_t n = 0;
-  for (const auto& [authority, idle] : idle_) n += idle.size();
-  return n;
 }
 
 void UpstreamPool::schedule_prune() {
@@ -78,21 +72,51 @@ void UpstreamPool::prune() {
   }
 }
 
+Task<bool> write_request(Socket& socket, std::vector<asio::const_buffer> pieces) {
+  struct Wait {
+    Socket* socket;
+    bool readable = false;
+  };
+  for (;;) {
+    ErrorCode ec;
+    size_t n = socket.write_some(pieces, ec);
+    size_t whole = 0;
+    for (; whole < pieces.size() && n >= pieces[whole].size(); ++whole) n -= pieces[whole].size();
+    pieces.erase(pieces.begin(), pieces.begin() + static_cast<ptrdiff_t>(whole));
+    if (pieces.empty()) co_return true;
+    pieces.front() += n;
+    if (!ec) continue;
+    if (ec != asio::error::would_block && ec != asio::error::try_again) co_return false;
+    const auto wait = std::make_shared<Wait>(Wait{&socket});
+    socket.async_wait(Socket::wait_read, [wait](ErrorCode aborted) {
+      if (aborted || wait->socket == nullptr) return;
+      wait->readable = true;
+      ErrorCode ignored;
+      wait->socket->cancel(ignored);
+    });
+    co_await socket.async_wait(Socket::wait_write, into(ec));
+    wait->socket = nullptr;
+    if (ec || wait->readable) co_return false;
+    socket.cancel(ec);  // the other wait
+    if (ec) co_return false;
+  }
+}
+
 Task<ErrorCode> connect(UpstreamConnection& connection, const EndpointAddress& address,
                         Watchdog& watchdog, uint64_t timeout_ns) {
-  ErrorCode ec;
-  const asio::ip::address ip = address.host == "localhost"
-                                   ? asio::ip::address_v4::loopback()
-                                   : asio::ip::make_address(address.host, ec);
-  if (ec) co_return ec;
-  const tcp::endpoint endpoint(ip, address.port);
-  connection.socket.open(endpoint.protocol(), ec);
-  if (ec) co_return ec;
-  watchdog.arm(timeout_ns, connection.socket);
-  co_await connection.socket.async_connect(endpoint, into(ec));
-  watchdog.disarm();
-  if (ec) co_return ec;
+  ErrorCode ec = asio::error::host_not_found;
   ErrorCode ignored;
+  for (const tcp::endpoint& endpoint : resolve(address.host, address.port)) {
+    ec = {};
+    connection.socket.close(ignored);  // may be of the other family
+    connection.socket.open(endpoint.protocol(), ec);
+    if (ec) continue;
+    watchdog.arm(timeout_ns, connection.socket);
+    co_await connection.socket.async_connect(endpoint, into(ec));
+    watchdog.disarm();
+    if (!ec || ec == asio::error::operation_aborted) break;
+  }
+  if (ec) co_return ec;
   connection.socket.non_blocking(true, ignored);
   connection.socket.set_option(tcp::no_delay(true), ignored);
   co_return ec;

@@ -20,7 +20,6 @@ struct UpstreamConnection {
   explicit UpstreamConnection(Executor executor) : socket(executor) {}
   Socket socket;
   beast::flat_buffer buffer;
-  bool reused = false;  // it has served before, so that it may turn out to be closed
   Clock::time_point idle_since;
 };
 
@@ -39,7 +38,6 @@ class UpstreamPool {
 
   // Drops all, and keeps none from now on.
   void close();
-  size_t idle() const;
 
  private:
   using Idle = std::vector<std::unique_ptr<UpstreamConnection>>;  // oldest first
@@ -52,7 +50,11 @@ class UpstreamPool {
   bool pruning_ = false, closed_ = false;
 };
 
-// Connects within TIMEOUT_NS (0 = no limit).
+// Writes PIECES, one after the other. False if that ended before all was written: the connection
+// broke, or the server has something to say already. What was read or not is up to the caller.
+Task<bool> write_request(Socket& socket, std::vector<asio::const_buffer> pieces);
+
+// Connects within TIMEOUT_NS (0 = no limit) to each of its addresses.
 Task<ErrorCode> connect(UpstreamConnection& connection, const EndpointAddress& address,
                         Watchdog& watchdog, uint64_t timeout_ns);
 

@@ -4,6 +4,7 @@
 // Ownership: shared, so that a decision on its way from another thread always finds the loop alive.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <random>
 #include <unordered_set>
@@ -20,10 +21,11 @@ namespace sluice {
 class Session;
 
 struct Worker {
-  Worker(Scheduler& scheduler_in, Backends& backends_in, RecordSink record_in,
-         std::shared_ptr<const HttpSettings> settings_in, uint64_t seed)
+  Worker(Scheduler& scheduler_in, Backends& backends_in, std::atomic<uint64_t>& body_bytes_in,
+         RecordSink record_in, std::shared_ptr<const HttpSettings> settings_in, uint64_t seed)
       : scheduler(scheduler_in),
         backends(backends_in),
+        body_bytes(body_bytes_in),
         record(std::move(record_in)),
         settings(std::move(settings_in)),
         random(seed) {}
@@ -32,6 +34,7 @@ struct Worker {
   asio::executor_work_guard<Executor> work{context.get_executor()};  // until it is to end
   Scheduler& scheduler;
   Backends& backends;
+  std::atomic<uint64_t>& body_bytes;  // being read, by all workers
   RecordSink record;
   std::shared_ptr<const HttpSettings> settings;
   UpstreamPool upstreams{context.get_executor()};

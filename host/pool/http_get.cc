@@ -1,5 +1,6 @@
 #include "host/pool/http_get.h"
 
+#include "host/net/resolve.h"
 #include "host/pool/pool_limits.h"
 
 namespace sluice {
@@ -7,23 +8,12 @@ namespace {
 
 constexpr size_t kHeaderBytesMax = 16 << 10;
 
-std::vector<tcp::endpoint> resolve(const EndpointAddress& address) {
-  if (address.host == "localhost") {
-    return {{asio::ip::address_v4::loopback(), address.port},
-            {asio::ip::address_v6::loopback(), address.port}};
-  }
-  ErrorCode error;
-  asio::ip::address literal = asio::ip::make_address(address.host, error);
-  if (error) return {};
-  return {{literal, address.port}};
-}
-
 auto into(ErrorCode& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
 }  // namespace
 
 HttpGet::HttpGet(asio::any_io_executor executor, const EndpointAddress& address)
-    : stream_(std::move(executor)), targets_(resolve(address)), authority_(address.authority) {}
+    : stream_(std::move(executor)), targets_(resolve(address.host, address.port)), authority_(address.authority) {}
 
 asio::awaitable<HttpGet::Answer> HttpGet::get(std::string path, std::chrono::nanoseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() +
@@ -66,10 +56,11 @@ void HttpGet::close() {
 asio::awaitable<ErrorCode> HttpGet::connect(std::chrono::steady_clock::time_point deadline) {
   ErrorCode error = asio::error::host_not_found;
   for (const tcp::endpoint& target : targets_) {
+    ErrorCode ignored;
+    stream_.socket().close(ignored);  // may be of the other family
     stream_.expires_at(deadline);
     co_await stream_.async_connect(target, into(error));
     if (!error) {
-      ErrorCode ignored;
       stream_.socket().set_option(tcp::no_delay(true), ignored);
       break;
     }

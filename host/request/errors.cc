@@ -135,9 +135,4 @@ ErrorAnswer describe(const Refusal& refusal, config::ErrorFormat format) {
   return answer;
 }
 
-uint16_t status_of(Outcome outcome) {
-  if (outcome == Outcome::kCompleted) return 0;
-  return row_of(outcome, Reason::kNone, false).status;
-}
-
 }  // namespace sluice

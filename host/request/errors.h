@@ -1,7 +1,8 @@
 // How an outcome is told to a client: status, reason headers, Retry-After and a body, the same for
 // every transport.
 //
-// Threads: [any]. The table stands in docs/ARCHITECTURE.md under "Life"; describe() is that table.
+// Threads: [any]. The table stands in docs/operations.md under "What a client is told"; describe()
+// is that table.
 #pragma once
 
 #include <cstdint>
@@ -31,14 +32,10 @@ struct ErrorAnswer {
 };
 
 // What the client of a request that ended as OUTCOME is told. OUTCOME is neither kCompleted nor one
-// where the client is gone. TIMED_OUT tells 504 from 502 for kUpstreamError. 429 and 503 always
-// carry a Retry-After of at least 1.
+// where the client is gone. TIMED_OUT tells 504 from 502 for kUpstreamError. RETRY_AFTER_S, the
+// decision's figure, is said with 429 and 503, at least kRetryAfterMinSeconds.
 ErrorAnswer describe(Outcome outcome, Reason reason, uint32_t retry_after_s, bool timed_out,
                      config::ErrorFormat format);
 ErrorAnswer describe(const Refusal& refusal, config::ErrorFormat format);
-
-// The HTTP status of OUTCOME for logs: 499 where the client left; 0 for kCompleted, whose status is
-// the upstream's.
-uint16_t status_of(Outcome outcome);
 
 }  // namespace sluice

@@ -10,6 +10,12 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 }  // namespace
 
+bool JsonScan::is_delta() const {
+  uint64_t delta = 0;
+  for (const char c : std::string_view(".delta")) delta = delta << 8 | static_cast<uint8_t>(c);
+  return type_tail_ << 16 == delta << 16;
+}
+
 JsonScan::Place JsonScan::next(char c, TokenUsage& usage) {
   if (string_ != String::kNone) return in_string(c);
   if (is_blank(c) && !number_open_) return Place::kElsewhere;
@@ -93,6 +99,7 @@ JsonScan::Place JsonScan::in_string(char c) {
     string_ = String::kNone;
     return model ? Place::kModelClose : Place::kElsewhere;
   }
+  if (string_ == String::kType) type_tail_ = type_tail_ << 8 | static_cast<uint8_t>(c);
   escaped_ = c == '\\' && !escaped_;
   return model ? Place::kModel : Place::kElsewhere;
 }
@@ -108,6 +115,10 @@ JsonScan::Place JsonScan::open_string() {
   const bool model =
       value_next_ && key_ == Key::kModel && (node() == Node::kTop || node() == Node::kResponse);
   string_ = model ? String::kModel : String::kOther;
+  if (value_next_ && key_ == Key::kType && node() == Node::kTop) {
+    string_ = String::kType;
+    type_tail_ = 0;
+  }
   value_next_ = false;
   return model ? Place::kModelOpen : Place::kElsewhere;
 }
@@ -156,6 +167,7 @@ JsonScan::Key JsonScan::read_key() const {
       {"response", Key::kResponse},
       {"usage", Key::kUsage},
       {"choices", Key::kChoices},
+      {"type", Key::kType},
       {"prompt_tokens_details", Key::kDetails},
       {"input_tokens_details", Key::kDetails},
       {"prompt_tokens", Key::kPrompt},

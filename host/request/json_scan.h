@@ -3,7 +3,7 @@
 //
 // Built for answers of model servers, which come in chunks cut anywhere: it never needs the whole
 // text and never fails; in text that is not JSON it finds nothing. It looks at `model` and `usage`,
-// at the top or in `response`, and at whether `choices` is empty. Threads: one at a time.
+// at the top or in `response`, at how `type` ends, and at whether `choices` is empty. Threads: one at a time.
 // Complexity: O(1) a byte, constant memory, no allocation.
 #pragma once
 
@@ -35,6 +35,8 @@ class JsonScan {
 
   bool begun() const { return nodes_[1] == Node::kTop; }  // the text is an object
   bool choices_empty() const { return choices_empty_; }   // `choices` is []
+  // `type` ends in ".delta".
+  bool is_delta() const;
   bool usage_here() const { return usage_here_; }  // there was a usage object with counts in it
 
  private:
@@ -46,12 +48,13 @@ class JsonScan {
     kResponse,
     kUsage,
     kChoices,
+    kType,
     kDetails,
     kPrompt,
     kOutput,
     kCached
   };
-  enum class String : uint8_t { kNone, kName, kModel, kOther };
+  enum class String : uint8_t { kNone, kName, kModel, kType, kOther };
   static constexpr uint32_t kDepthMax = 4;  // response.usage.prompt_tokens_details
   static constexpr size_t kKeyMax = 32;
 
@@ -75,6 +78,7 @@ class JsonScan {
   uint64_t number_ = 0;
   bool choices_open_ = false;  // the byte before, blanks aside, opened `choices`
   bool choices_empty_ = false, usage_here_ = false;
+  uint64_t type_tail_ = 0;  // the last bytes of `type`
   std::array<char, kKeyMax> name_{};
   size_t name_size_ = 0;  // kKeyMax + 1: too long to be one of ours
 };

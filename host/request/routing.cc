@@ -29,13 +29,21 @@ constexpr Alias kAliases[] = {
 constexpr std::string_view kNeverForwarded[] = {"x-llm-d-model-name-rewrite",
                                                 "x-gateway-model-name-rewrite"};
 
-// NAME in lower case, an alias by what it stands for.
-std::string canonical(std::string_view name) {
-  std::string lower = ascii_lower(name);
+// What an alias stands for; any other name itself.
+std::string_view resolved(std::string_view name) {
   for (const Alias& alias : kAliases) {
-    if (lower == alias.alias) return std::string(alias.name);
+    if (equals_ignoring_case(name, alias.alias)) return alias.name;
   }
-  return lower;
+  return name;
+}
+
+// NAME in lower case, an alias by what it stands for.
+std::string canonical(std::string_view name) { return ascii_lower(resolved(name)); }
+
+template <typename Names>
+bool among(std::string_view name, const Names& names) {
+  return std::any_of(std::begin(names), std::end(names),
+                     [&](std::string_view one) { return equals_ignoring_case(name, one); });
 }
 
 template <typename T>
@@ -181,24 +189,18 @@ bool Routing::Trust::covers(const IpAddress& peer) const {
 }
 
 bool Routing::believes(std::string_view header_name, const IpAddress& peer) const {
-  const std::string name = canonical(header_name);
-  if (name == kTtl || name.starts_with(kSloPrefix)) return true;
+  const std::string_view name = resolved(header_name);
+  if (equals_ignoring_case(name, kTtl) || starts_with_ignoring_case(name, kSloPrefix)) return true;
   return std::any_of(trust_.begin(), trust_.end(), [&](const Trust& trust) {
-    return std::find(trust.headers.begin(), trust.headers.end(), name) != trust.headers.end() &&
-           trust.covers(peer);
+    return among(name, trust.headers) && trust.covers(peer);
   });
 }
 
 bool Routing::forwards(std::string_view header_name, const IpAddress& peer) const {
-  const std::string name = canonical(header_name);
-  if (name.starts_with(kDestinationPrefix)) return false;
-  if (std::find(std::begin(kNeverForwarded), std::end(kNeverForwarded), name) !=
-      std::end(kNeverForwarded)) {
-    return false;
-  }
-  const bool controlled =
-      std::find(controlled_.begin(), controlled_.end(), name) != controlled_.end();
-  return !controlled || believes(name, peer);
+  const std::string_view name = resolved(header_name);
+  if (starts_with_ignoring_case(name, kDestinationPrefix)) return false;
+  if (among(name, kNeverForwarded)) return false;
+  return !among(name, controlled_) || believes(name, peer);
 }
 
 std::optional<std::string_view> Routing::believed(std::string_view name, Headers headers,

@@ -119,12 +119,34 @@ bool append_unescaped(std::string& out, std::string_view text) {
 std::string models_json(std::span<const std::string> names) {
   std::string out = R"({"object":"list","data":[)";
   for (size_t i = 0; i < names.size(); ++i) {
-    out += i == 0 ? R"({"id":)" : R"(,{"id":)";
-    append_json_string(out, names[i]);
-    out += R"(,"object":"model","created":0,"owned_by":"sluice"})";
+    if (i != 0) out += ',';
+    out += model_json(names[i]);
   }
   out += "]}";
   return out;
+}
+
+std::string model_json(std::string_view name) {
+  std::string out = R"({"id":)";
+  append_json_string(out, name);
+  out += R"(,"object":"model","created":0,"owned_by":"sluice"})";
+  return out;
+}
+
+bool append_percent_decoded(std::string& out, std::string_view text) {
+  while (!text.empty()) {
+    const size_t plain = std::min(text.find('%'), text.size());
+    out += text.substr(0, plain);
+    text.remove_prefix(plain);
+    if (text.empty()) break;
+    uint8_t byte = 0;
+    if (text.size() < 3) return false;
+    const auto [end, error] = std::from_chars(text.data() + 1, text.data() + 3, byte, 16);
+    if (error != std::errc{} || end != text.data() + 3) return false;
+    out += static_cast<char>(byte);
+    text.remove_prefix(3);
+  }
+  return true;
 }
 
 char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
@@ -132,6 +154,10 @@ char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + (
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](char x, char y) { return ascii_lower(x) == ascii_lower(y); });
+}
+
+bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {
+  return text.size() >= prefix.size() && equals_ignoring_case(text.substr(0, prefix.size()), prefix);
 }
 
 std::string ascii_lower(std::string_view text) {

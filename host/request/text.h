@@ -17,12 +17,17 @@ void append_json_string(std::string& out, std::string_view text);
 // is then unspecified.
 bool append_unescaped(std::string& out, std::string_view text);
 
-// The answer to GET /v1/models.
+// The answer to GET /v1/models, and to GET /v1/models/NAME.
 std::string models_json(std::span<const std::string> names);
+std::string model_json(std::string_view name);
+
+// Appends TEXT with its %XX decoded. False if one is not well formed.
+bool append_percent_decoded(std::string& out, std::string_view text);
 
 // Case is that of ASCII only, as in header names.
 char ascii_lower(char c);
 bool equals_ignoring_case(std::string_view a, std::string_view b);
+bool starts_with_ignoring_case(std::string_view text, std::string_view prefix);
 std::string ascii_lower(std::string_view text);
 
 }  // namespace sluice

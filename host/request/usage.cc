@@ -109,7 +109,8 @@ void UsageReader::sse_byte(char c, JsonScan::Place& place) {
 
 void UsageReader::end_event(std::string* out) {
   const bool only_usage = scan_.choices_empty() && scan_.usage_here();
-  if (scan_.begun() && !only_usage) ++data_events_;
+  const bool output = !only_usage && (!options_.only_deltas || scan_.is_delta());
+  if (scan_.begun() && output) ++data_events_;
   scan_ = {};
   if (options_.drop_usage_event) {
     if (out != nullptr && !(only_usage && holding_)) *out += held_;

@@ -24,6 +24,8 @@ class UsageReader {
     std::string incoming, target;  // names of the model; the same = no renaming
     bool drop_usage_event =
         false;  // sse: the event with usage and no choices was not asked for by the client
+    bool only_deltas = false;  // sse: of the Responses API, where output comes in events of `type`
+                               // "*.delta", among many others
   };
   explicit UsageReader(Options options);
 

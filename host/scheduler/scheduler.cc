@@ -1,5 +1,6 @@
 #include "host/scheduler/scheduler.h"
 
+#include <atomic>
 #include <chrono>
 #include <unordered_map>
 #include <utility>
@@ -23,6 +24,7 @@ struct Scheduler::Impl {
   };
   std::vector<Delivery> outbox;
   bool delivering = false;
+  std::atomic<bool> draining = false;
 
   void collect();
   void deliver(std::unique_lock<std::mutex>& lock);
@@ -68,6 +70,7 @@ Scheduler::Turn::~Turn() {
   std::unique_lock lock(s.mutex, std::adopt_lock);
   s.collect();
   s.due = s.engine->next_deadline();
+  s.draining.store(s.engine->draining(), std::memory_order_relaxed);
   s.deliver(lock);
 }
 
@@ -116,6 +119,8 @@ void Scheduler::requeue(RequestId id, Engine::Requeue why) {
   Turn turn(*this);
   turn.engine()->requeue(turn.now(), id, why);
 }
+
+bool Scheduler::draining() const { return impl_->draining.load(std::memory_order_relaxed); }
 
 void Scheduler::tick() {
   Turn turn(*this);

@@ -42,6 +42,8 @@ class Scheduler {
   void complete(RequestId id, const Completion& completion);
   void requeue(RequestId id, Engine::Requeue why);
   void tick();
+  // New requests are refused: for transports that would read a body in vain. No lock.
+  bool draining() const;
   // The classes have changed: every request goes to the one that CLASS_OF names for its target, or
   // ends as of an unknown model (nullopt). CLASS_OF is called under the lock. O(requests).
   using ClassOf = std::function<std::optional<ClassId>(std::string_view target)>;

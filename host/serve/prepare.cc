@@ -128,6 +128,7 @@ Preparation prepare(const std::filesystem::path& file, uint64_t seed,
   auto http = std::make_shared<HttpSettings>();
   if (config->http) http->listener = *config->http;
   http->upstream = config->upstream;
+  http->body_bytes_max = config->max_bytes;
   http->routing = *routes;
   result.exit_code = kExitOk;
   result.prepared = Prepared{std::move(*config), std::move(*built.pipeline), std::move(pool), http};

@@ -2,15 +2,79 @@
 // every promise that the decision log can show is kept, and the same history gives the same
 // decisions.
 
+#include <set>
+
 #include "core/decision_checker.h"
 #include "core/picker.h"
 #include "tests/unit/core/engine_fixture.h"
+#include "tests/unit/core/policy_double.h"
 
 namespace sluice {
 namespace {
 
 constexpr uint32_t kSlots = 4;
 constexpr uint32_t kClasses = 4;
+
+// A fairness policy that believes its events alone: whenever it is asked, the flows that it holds
+// for ready must be those that the table shows.
+class Mirror {
+ public:
+  PolicyPtr policy() {
+    static const sluice_fairness_v1 vtable{
+        .observe =
+            [](const void*, void* state, const sluice_flows*, const sluice_events* events) {
+              auto& ready = *static_cast<std::set<uint32_t>*>(state);
+              for (uint32_t i = 0; i < events->count; ++i) hear(events->row[i], ready);
+            },
+        .pick =
+            [](const void* self, void* state, const sluice_flows* flows, uint64_t*) {
+              return pick(*static_cast<const Mirror*>(self),
+                          *static_cast<const std::set<uint32_t>*>(state), *flows);
+            }};
+    static const sluice_interface interfaces[] = {{SLUICE_FAIRNESS_ID, &vtable},
+                                                  {nullptr, nullptr}};
+    descriptor_ = describe_double(interfaces);
+    descriptor_.events = ~uint64_t{0};
+    descriptor_.state_new = [](const void*, const sluice_scope*, sluice_error*) -> void* {
+      return new std::set<uint32_t>;
+    };
+    descriptor_.state_free = [](const void*, void* state) {
+      delete static_cast<std::set<uint32_t>*>(state);
+    };
+    return std::make_shared<const Policy>(&descriptor_, this, "test/mirror");
+  }
+  mutable uint64_t asked = 0;
+  mutable std::string wrong;
+
+ private:
+  static void hear(const sluice_event& event, std::set<uint32_t>& ready) {
+    switch (event.type) {
+      case SLUICE_EV_WAITING:
+      case SLUICE_EV_UNBLOCKED:
+        ready.insert(event.slot);
+        break;
+      case SLUICE_EV_IDLE:
+      case SLUICE_EV_BLOCKED:
+      case SLUICE_EV_FLOW_REMOVED:
+        ready.erase(event.slot);
+        break;
+      default:
+        break;
+    }
+  }
+  static uint32_t pick(const Mirror& self, const std::set<uint32_t>& ready,
+                       const sluice_flows& flows) {
+    ++self.asked;
+    std::set<uint32_t> shown;
+    for (uint32_t slot = 0; slot < flows.slots; ++slot)
+      if (flows.ready_bits[slot / 64] >> (slot % 64) & 1) shown.insert(slot);
+    if (shown != ready && self.wrong.empty())
+      self.wrong = "heard of " + std::to_string(ready.size()) + " ready flows, shown " +
+                   std::to_string(shown.size());
+    return shown.empty() ? SLUICE_NONE : *shown.begin();
+  }
+  sluice_policy_v1 descriptor_{};
+};
 
 class History {
  public:
@@ -23,6 +87,8 @@ class History {
   // The hash of everything that was decided.
   uint64_t run(int steps) {
     for (int i = 0; i < steps && !::testing::Test::HasFailure(); ++i) step();
+    EXPECT_EQ(mirror_.wrong, "");
+    asked_ = mirror_.asked;
     const CheckReport& report = checker_.report();
     for (const Violation& v : report.first)
       ADD_FAILURE() << "record " << v.line << ": " << to_string(v.kind) << ": " << v.text;
@@ -34,6 +100,7 @@ class History {
   }
   uint64_t dispatches() const { return dispatches_; }
   uint64_t contested() const { return contested_; }
+  uint64_t asked() const { return asked_; }
 
  private:
   Pipeline pipeline() {
@@ -46,6 +113,9 @@ class History {
       band.bytes_max = random_.below(4) == 0 ? 3000 + random_.below(9000) : 0;
       band.requests_per_flow_max = random_.below(4) == 0 ? 1 + random_.below(9) : 0;
       band.hold_when_blocked = random_.below(5) == 0;
+      // The same objects in every pipeline: some bands keep one over a reload, with its state.
+      if (random_.below(2) == 0) band.fairness = listener_;
+      if (random_.below(2) == 0) band.ordering = shortest_policy_;
     }
     if (random_.below(4) == 0) p.bands.erase(p.bands.begin() + static_cast<int>(random_.below(3)));
     p.default_band = static_cast<uint32_t>(random_.below(p.bands.size()));
@@ -165,23 +235,31 @@ class History {
   uint32_t slot() { return static_cast<uint32_t>(random_.below(kSlots)); }
 
   Random random_;
+  Mirror mirror_;
+  PolicyPtr listener_ = mirror_.policy();
+  OrderingDouble shortest_{.key = [](const sluice_requests& r, uint32_t row) {
+    return uint64_t{r.prompt_tokens[row]};
+  }};
+  PolicyPtr shortest_policy_ = shortest_.policy();
   TimeNs now_ = 1'000'000;
   uint64_t generation_ = 1;
   std::unique_ptr<Engine> engine_;
   DecisionChecker checker_;
   std::vector<RequestId> ids_;
-  uint64_t hash_ = 0, dispatches_ = 0, contested_ = 0;
+  uint64_t hash_ = 0, dispatches_ = 0, contested_ = 0, asked_ = 0;
 };
 
 TEST(EngineProperty, EveryHistoryKeepsTheLedgerAndThePromises) {
-  uint64_t dispatches = 0, contested = 0;
+  uint64_t dispatches = 0, contested = 0, asked = 0;
   for (uint64_t seed = 1; seed <= 400 && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     History history(seed);
     history.run(500);
     dispatches += history.dispatches();
     contested += history.contested();
+    asked += history.asked();
   }
+  EXPECT_GT(asked, 5000u);
   // The histories are worth something only if they dispatch, and under contention.
   EXPECT_GT(dispatches, 15000u);
   EXPECT_GT(contested, 1000u);

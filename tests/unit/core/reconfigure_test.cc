@@ -1,3 +1,4 @@
+#include "core/policy_slot.h"
 #include "tests/unit/core/engine_fixture.h"
 #include "tests/unit/core/policy_double.h"
 
@@ -170,6 +171,128 @@ TEST(Reconfigure, ANewFairnessPolicyIsToldOfTheLiveFlowsAndNotChargedForOldWork)
   ASSERT_TRUE(d.engine->reconfigure(d.now, next).ok());
   d.settle();
   EXPECT_EQ(count(SLUICE_EV_FLOW_ADDED), added);
+}
+
+TEST(Reconfigure, AnotherOrderingAlonePicksAnotherHeadAndTheFairnessPolicyHearsOfIt) {
+  PolicyDouble listener{.pick = first_ready, .heard = {}};
+  OrderingDouble shortest{.key = [](const sluice_requests& r, uint32_t row) {
+    return uint64_t{r.prompt_tokens[row]};
+  }};
+  Pipeline p = three_bands();
+  p.bands[0].fairness = listener.policy();
+  const PolicyPtr fairness = p.bands[0].fairness;
+  EngineDriver d(p);
+  d.add_endpoint(0, 1);
+  const RequestId running = d.submit({});
+  const RequestId large = d.submit({.prompt = 900});
+  const RequestId small = d.submit({.prompt = 10});
+  listener.heard.clear();
+  Pipeline next = three_bands();
+  next.bands[0].fairness = fairness;
+  next.bands[0].ordering = shortest.policy();
+  next.generation = 1;
+  ASSERT_TRUE(d.engine->reconfigure(d.now, next).ok());
+  d.settle();
+  d.complete(running);
+  EXPECT_EQ(d.dispatched.back(), small.seq);
+  EXPECT_EQ(std::ranges::count(listener.heard, uint32_t{SLUICE_EV_HEAD}, &sluice_event::type), 1);
+  d.complete(small);
+  EXPECT_EQ(d.dispatched.back(), large.seq);
+}
+
+TEST(Reconfigure, APolicyThatStaysIsStillInQuarantine) {
+  PolicyDouble wild{.pick = [](const sluice_flows&, uint64_t*) { return 12345u; }, .heard = {}};
+  Pipeline p = three_bands();
+  p.bands[0].fairness = wild.policy();
+  EngineDriver d(p);
+  d.add_endpoint(0, 1000);
+  for (int i = 0; i < 8; ++i) d.submit({});
+  ASSERT_TRUE(d.engine->stats().policies[1].quarantined);
+  p.generation = 1;
+  p.bands[0].ttl_ns = 5;
+  ASSERT_TRUE(d.engine->reconfigure(d.now, p).ok());
+  EXPECT_TRUE(d.engine->stats().policies[1].quarantined);
+  EXPECT_EQ(d.engine->stats().policies[1].faults, 8u);
+}
+
+TEST(Reconfigure, AnEvictionPolicyThatStaysHearsNothingTwice) {
+  EvictionDouble eviction{.pick = [](const sluice_flows&, const sluice_band&, const sluice_need&) {
+    return SLUICE_NONE;
+  }};
+  Pipeline p = three_bands();
+  p.bands[0].eviction = eviction.policy();
+  EngineDriver d(p);
+  d.add_endpoint(0, 1);
+  d.submit({.flow = "a"});
+  d.submit({.flow = "b"});
+  p.generation = 1;
+  p.bands[0].ttl_ns = 5;
+  ASSERT_TRUE(d.engine->reconfigure(d.now, p).ok());
+  d.settle();
+  EXPECT_EQ(
+      std::ranges::count(eviction.heard, uint32_t{SLUICE_EV_FLOW_ADDED}, &sluice_event::type), 2)
+      << "each flow once";
+}
+
+TEST(Reconfigure, ATenantThatIsAddedKeepsTheStatesAndLimitsItsLiveFlow) {
+  PolicyDouble listener{.pick = first_ready, .heard = {}};
+  Pipeline p = three_bands();
+  p.bands[0].fairness = listener.policy();
+  EngineDriver d(p);
+  d.add_endpoint(0, 1);
+  d.submit({.flow = "x"});
+  d.submit({.flow = "x"});
+  listener.heard.clear();
+  p.tenants = {{"x", 1}};
+  p.generation = 1;
+  ASSERT_TRUE(d.engine->reconfigure(d.now, p).ok());
+  d.settle();
+  EXPECT_EQ(
+      std::ranges::count(listener.heard, uint32_t{SLUICE_EV_FLOW_ADDED}, &sluice_event::type), 0);
+  const RequestId third = d.submit({.flow = "x", .tenant = 0, .generation = 1});
+  EXPECT_EQ(d.ended[third.seq].reason, Reason::kFlowFull);
+}
+
+TEST(PolicySlot, AReportedFaultCountsLikeAnIllegalAnswer) {
+  PolicyDouble reporter{.pick =
+                            [](const sluice_flows& f, uint64_t* r) {
+                              report_fault("lost its books");
+                              return first_ready(f, r);
+                            },
+                        .heard = {}};
+  Pipeline p = three_bands();
+  p.bands[0].fairness = reporter.policy();
+  EngineDriver d(p);
+  d.add_endpoint(0, 1000);
+  for (int i = 0; i < 8; ++i) d.submit({});
+  const auto policy = d.engine->stats().policies[1];
+  EXPECT_TRUE(policy.quarantined);
+  EXPECT_NE(policy.last_fault.find("lost its books"), std::string::npos) << policy.last_fault;
+  report_fault("nobody is being called");  // ignored
+  d.submit({});
+  EXPECT_EQ(d.engine->stats().policies[1].faults, 8u);
+}
+
+TEST(PolicySlot, AnOrderingInQuarantineLeavesItsKeysBehind) {
+  bool wild = false;
+  OrderingDouble ordering{.key = [&](const sluice_requests& r, uint32_t row) {
+    if (wild) throw 1;
+    return uint64_t{r.prompt_tokens[row]};
+  }};
+  Pipeline p = three_bands();
+  p.bands[0].ordering = ordering.policy();
+  EngineDriver d(p);
+  d.add_endpoint(0, 1);
+  RequestId running = d.submit({});
+  const RequestId first = d.submit({.prompt = 900});
+  const RequestId second = d.submit({.prompt = 10});
+  wild = true;
+  for (int i = 0; i < 8; ++i) d.submit({.prompt = 500});
+  ASSERT_TRUE(d.engine->stats().policies[0].quarantined);
+  d.complete(running);
+  EXPECT_EQ(d.dispatched.back(), first.seq) << "in the order of arrival now";
+  d.complete(first);
+  EXPECT_EQ(d.dispatched.back(), second.seq);
 }
 
 TEST(PolicySlot, IllegalPicksFallBackAndEndInQuarantineUntilReleased) {

@@ -100,6 +100,14 @@ INSTANTIATE_TEST_SUITE_P(
         BadHead{"BadMethod", request("Host: a\r\n", "G(T / HTTP/1.1"), 400}),
     [](const auto& one) { return one.param.name; });
 
+TEST(CheckHead, TooManyNamesInConnection) {
+  std::string names = "a";
+  for (size_t i = 2; i < kConnectionNamesMax; ++i) names += ",a";
+  const std::string fields = "Host: a\r\nConnection: " + names + "\r\n";
+  EXPECT_EQ(status(request(fields + "Connection: b\r\n")), 200);
+  EXPECT_EQ(status(request(fields + "Connection: b, c\r\n")), 400);
+}
+
 TEST(CheckHead, TooManyHeaders) {
   std::string fields = "Host: a\r\n";
   for (size_t i = 1; i < kRequestHeadersMax; ++i) fields += "X: y\r\n";

@@ -89,6 +89,34 @@ TEST_F(ProxyTest, LimitsOfHeadAndBody) {
       << "exactly at the limit";
 }
 
+TEST_F(ProxyTest, BodiesBeingReadAreBoundedTogether) {
+  settings.body_bytes_max = 100'000;
+  add_server(serve_forever);
+  const Running running = start();
+  const std::string body = R"({"model":"m","x":")" + std::string(80'000, 'x') + "\"}";
+  const std::string request = post(body);
+  const auto slow = connect();
+  slow->send(request.substr(0, request.size() - 10));
+  ASSERT_TRUE(eventually([&] { return ask(request).status() == 429; }));
+  EXPECT_EQ(ask(post(kBody)).status(), 200) << "there is room for a small one";
+  slow->send(request.substr(request.size() - 10));
+  EXPECT_EQ(slow->read_message().status(), 200);
+  EXPECT_EQ(ask(request).status(), 200);
+  EXPECT_EQ(ask(post(R"({"model":"m","x":")" + std::string(200'000, 'x') + "\"}")).status(), 200)
+      << "alone, none is too large";
+}
+
+TEST_F(ProxyTest, WhatTheHeadForbidsIsRefusedBeforeTheBody) {
+  const Running running = start();
+  for (const std::string line : {"POST /v1/nothing", "PUT /v1/completions", "GET /v1/models"}) {
+    const auto client = connect();
+    client->send(line + " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n");
+    const RawMessage got = client->read_message();
+    EXPECT_GE(got.status(), 400) << line;
+    EXPECT_EQ(got.header("connection"), "close") << line;
+  }
+}
+
 TEST_F(ProxyTest, SlowHeadsAndBodiesRunOut) {
   settings.listener.header_timeout_ns = 50'000'000;
   settings.listener.body_timeout_ns = 50'000'000;

@@ -85,6 +85,28 @@ TEST_F(ParkingTest, PipelinedBytesDoNotHideAClientsLeaving) {
   EXPECT_EQ(stats().total.submitted, 2u) << "the second one is not served any more";
 }
 
+TEST_F(ParkingTest, HoweverManyBytesArePipelinedALeavingShows) {
+  fill();
+  auto client = connect();
+  client->send(post(kBody));
+  ASSERT_TRUE(parked(1));
+  client->send(post(std::string(200'000, ' ')));
+  client->close();
+  ASSERT_TRUE(parked(0));
+  EXPECT_EQ(ended(Outcome::kCancelled), 1u);
+}
+
+TEST_F(ParkingTest, WhoPipelinesTooMuchIsAnsweredOnceAndCutOff) {
+  fill();
+  const auto client = connect();
+  client->send(post(kBody) + post(std::string(200'000, ' ')));
+  ASSERT_TRUE(parked(1));
+  gate.open();
+  const RawMessage got = client->read_message();
+  EXPECT_EQ(got.status(), 200);
+  EXPECT_EQ(got.header("connection"), "close");
+}
+
 TEST_F(ParkingTest, PipelinedRequestsWaitTheirTurn) {
   fill();
   const auto client = connect();
@@ -203,6 +225,21 @@ TEST_F(ParkingTest, DrainRefusesNewOnesAndThenEndsAll) {
   EXPECT_EQ(revoked.status(), 429);
   EXPECT_EQ(revoked.header("x-sluice-reason"), "revoked");
   EXPECT_EQ(ended(Outcome::kRevoked), 1u);
+}
+
+TEST_F(ParkingTest, WhileItDrainsABodyIsNotWaitedForAndConnectionsEnd) {
+  fill();
+  const auto kept = connect();
+  kept->send("GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_FALSE(kept->read_message().has("connection"));
+  scheduler->with_engine([](Engine& e, TimeNs now) { e.drain(now); });
+  const auto client = connect();
+  client->send("POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n");
+  EXPECT_EQ(client->read_message().header("x-sluice-reason"), "draining");
+  kept->send("GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(kept->read_message().header("connection"), "close");
+  gate.open();
+  EXPECT_EQ(holder->read_message().status(), 200);
 }
 
 TEST_F(ParkingTest, ARevokedStreamIsCut) {

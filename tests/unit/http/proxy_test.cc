@@ -88,7 +88,7 @@ TEST_F(ProxyTest, HopByHopHeadersStayOnTheirHop) {
     EXPECT_FALSE(seen.has(name)) << name;
   }
   EXPECT_TRUE(seen.has("x-other"));
-  EXPECT_EQ(seen.header("host"), "x");
+  EXPECT_EQ(seen.header("host"), backends.at(0)->authority);
   EXPECT_EQ(seen.headers.count("content-length"), 1u);
   EXPECT_FALSE(got.has("x-local"));
   EXPECT_FALSE(got.has("keep-alive"));
@@ -248,6 +248,31 @@ TEST_F(ProxyTest, ModelsAreListedByTheProxyItself) {
   EXPECT_EQ(head.status(), 200);
   EXPECT_EQ(head.header("content-length"), got.header("content-length"));
   EXPECT_EQ(head.body, "");
+}
+
+TEST_F(ProxyTest, AModelIsShownByItsName) {
+  const Running running = start();
+  const RawMessage got = ask("GET /v1/models/lea%72nt?x=1 HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(got.status(), 200);
+  EXPECT_EQ(got.body, R"({"id":"learnt","object":"model","created":0,"owned_by":"sluice"})");
+  const RawMessage none = ask("GET /v1/models/other HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(none.status(), 404);
+  EXPECT_NE(none.body.find("model_not_found"), std::string::npos) << none.body;
+}
+
+TEST_F(ProxyTest, AnEndpointIsAddressedByItsOwnName) {
+  std::promise<RawMessage> seen;
+  add_server([&](RawSocket& socket) {
+    seen.set_value(socket.read_message());
+    socket.send(answer(kAnswer, "x-gateway-destination-endpoint: 10.0.0.1:80\r\n"
+                                "x-llm-d-request-dropped-reason: none\r\n"));
+    socket.ended();
+  });
+  const Running running = start();
+  const RawMessage got = ask(post(kBody));
+  EXPECT_EQ(seen.get_future().get().header("host"), backends.at(0)->authority);
+  EXPECT_FALSE(got.has("x-gateway-destination-endpoint"));
+  EXPECT_FALSE(got.has("x-llm-d-request-dropped-reason"));
 }
 
 TEST_F(ProxyTest, RequestsWithoutABodyAreNeverParked) {

@@ -54,9 +54,9 @@ TEST_F(ProxyTest, AResetBeforeTheFirstByteIsTriedElsewhere) {
   EXPECT_EQ(stats().total.requeues, static_cast<uint64_t>(resets));
 }
 
-TEST_F(ProxyTest, AStaleConnectionCostsNoRetry) {
-  // Answers once a connection, then closes it without having said so, but only when the next
-  // request has come.
+// Answers once a connection, then closes it without having said so, but only when the next request
+// has come: it may have worked on that one.
+TEST_F(ProxyTest, APostOverAStaleConnectionCostsARetryAndIsNobodysFailure) {
   std::atomic<int> requests = 0;
   RawServer& upstream = add_server([&](RawSocket& socket) {
     socket.read_message();
@@ -66,7 +66,7 @@ TEST_F(ProxyTest, AStaleConnectionCostsNoRetry) {
     socket.reset();
   });
   threads = 1;
-  settings.upstream.retries = 0;
+  settings.upstream.retries = 1;
   const Running running = start();
   const auto client = connect();
   for (int i = 0; i < 5; ++i) {
@@ -75,7 +75,47 @@ TEST_F(ProxyTest, AStaleConnectionCostsNoRetry) {
   }
   EXPECT_EQ(requests, 5);
   EXPECT_EQ(upstream.connections(), 5);
-  EXPECT_EQ(stats().total.requeues, 0u);
+  EXPECT_EQ(stats().total.requeues, 4u);
+  EXPECT_EQ(backends.failures, 0);
+}
+
+TEST_F(ProxyTest, WithoutRetriesAPostIsNeverSentTwice) {
+  std::atomic<int> requests = 0;
+  add_server([&](RawSocket& socket) {
+    if (!socket.read_message().complete) return;
+    ++requests;
+    socket.send(answer(kAnswer));
+    if (socket.read_message().complete) ++requests;
+    socket.reset();
+  });
+  threads = 1;
+  settings.upstream.retries = 0;
+  const Running running = start();
+  const auto client = connect();
+  client->send(post(kBody));
+  ASSERT_EQ(client->read_message().status(), 200);
+  client->send(post(kBody));
+  EXPECT_EQ(client->read_message().status(), 502);
+  EXPECT_EQ(requests, 2);
+  EXPECT_EQ(backends.failures, 0);
+}
+
+TEST_F(ProxyTest, AGetOverAStaleConnectionIsSentAgainForFree) {
+  RawServer& upstream = add_server([&](RawSocket& socket) {
+    socket.read_message();
+    socket.send(answer("{}"));
+    socket.receive();
+    socket.reset();
+  });
+  threads = 1;
+  settings.upstream.retries = 0;
+  const Running running = start();
+  const auto client = connect();
+  for (int i = 0; i < 3; ++i) {
+    client->send("GET /health HTTP/1.1\r\nHost: x\r\n\r\n");
+    ASSERT_EQ(client->read_message().status(), 200);
+  }
+  EXPECT_EQ(upstream.connections(), 3);
   EXPECT_EQ(backends.failures, 0);
 }
 

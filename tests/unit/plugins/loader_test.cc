@@ -382,7 +382,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"unknown_inputs", "asks for inputs"}, Bad{"unknown_kind", "sluice.teapot/1"},
         Bad{"no_verb", "lacks the main function"},
         Bad{"bad_param", "outside its own bounds 1 .. 5"},
-        Bad{"param_count", "has no table of them"}, Bad{"constructor_crashes", "crashed during loading (signal 11, Segmentation fault)"},
+        Bad{"param_count", "has no table of them"}, Bad{"constructor_crashes", "crashed during loading (signal 6, Aborted)"},
         Bad{"constructor_exits", "ended the process"},
         Bad{"undefined_symbol", "sluice_test_nobody_has_this"},
         Bad{"create_fails", "its create failed: the moon is in the wrong phase"},

@@ -84,6 +84,18 @@ TEST(Usage, OfAResponsesStream) {
   EXPECT_EQ(r.usage.output, 6u);
 }
 
+TEST(Usage, OfAResponsesStreamOnlyDeltasAreOutput) {
+  UsageReader::Options options = kSse;
+  options.only_deltas = true;
+  const Read r = read(options,
+                      "data: {\"type\":\"response.created\",\"response\":{}}\n\n"
+                      "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n"
+                      "data: {\"item\":{\"type\":\"x.delta\"},\"type\":\"response.item.done\"}\n\n"
+                      "data: {\"delta\":\"b\",\"type\":\"response.output_text.delta\"}\n\n"
+                      "data: {\"type\":\"delta\"}\n\n");
+  EXPECT_EQ(r.events, 2u);
+}
+
 TEST(Usage, OfAChatStream) {
   const std::string text =
       ": hello\r\n\r\n"
