@@ -25,7 +25,8 @@ using nlohmann::json;
 constexpr const char* kText = "text/plain; charset=utf-8";
 constexpr const char* kJson = "application/json";
 constexpr const char* kExposition = "text/plain; version=0.0.4; charset=utf-8";
-constexpr const char* kPages = "GET /metrics, /livez, /readyz, /status; POST /reload, "
+constexpr const char* kPages =
+    "GET /metrics, /livez, /readyz, /status; POST /reload, "
     "/policies/release?policy=NAME\n";
 
 Response answer(const Request& request, http::status status, std::string body,

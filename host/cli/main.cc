@@ -6,13 +6,13 @@
 #include <exception>
 
 #include "host/cli/check_command.h"
-#include "host/exit_codes.h"
 #include "host/cli/demo_command.h"
 #include "host/cli/log_command.h"
 #include "host/cli/plugin_command.h"
 #include "host/cli/serve_command.h"
 #include "host/cli/sim_server_command.h"
 #include "host/cli/version_command.h"
+#include "host/exit_codes.h"
 #include "host/plugins/probe.h"
 #include "host/serve/logging.h"
 

@@ -101,8 +101,9 @@ int release(const Arguments& arguments) {
     std::optional<config::Config> config;
     if (const int code = load_config(arguments, config); code != kExitOk) return code;
     if (!config || !config->admin) {
-      fmt::print(stderr, "sluice plugin release: say which host: --admin ADDRESS, or -c with a "
-                         "pipeline.toml that has [admin]\n");
+      fmt::print(stderr,
+                 "sluice plugin release: say which host: --admin ADDRESS, or -c with a "
+                 "pipeline.toml that has [admin]\n");
       return kExitUsage;
     }
     admin = config->admin->text;
@@ -130,8 +131,8 @@ void add_plugin_command(CLI::App& app, int& exit_code) {
   inspect_command->add_option("WHAT", arguments->what, "a file, or the name of a package or policy")
       ->required();
   add_common(inspect_command);
-  CLI::App* release_command = command->add_subcommand(
-      "release", "Let a policy of a running host out of quarantine");
+  CLI::App* release_command =
+      command->add_subcommand("release", "Let a policy of a running host out of quarantine");
   release_command->add_option("POLICY", arguments->what, "as pipeline.toml names it")->required();
   release_command->add_option("--admin", arguments->admin, "the host's [admin] address");
   release_command->add_option("-c,--config", arguments->config, "take it from this pipeline.toml");

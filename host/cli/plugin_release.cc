@@ -50,9 +50,10 @@ int release_policy(const std::string& policy, const std::string& admin) {
     fmt::print("{} is released\n", name);
     return kExitOk;
   }
-  const std::string why = exchange.status == 0     ? admin + ": " + exchange.error
-                          : exchange.status == 404 ? fmt::format("{} is not in quarantine", name)
-                                                   : fmt::format("{} answered {}", admin, exchange.status);
+  const std::string why = exchange.status == 0 ? admin + ": " + exchange.error
+                          : exchange.status == 404
+                              ? fmt::format("{} is not in quarantine", name)
+                              : fmt::format("{} answered {}", admin, exchange.status);
   fmt::print(stderr, "sluice plugin release: {}\n", why);
   return kExitRuntime;
 }

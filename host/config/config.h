@@ -93,7 +93,8 @@ struct FlowComponent {
 };
 
 struct Trust {
-  std::vector<std::string> from;     // CIDRs or "any"; "mtls:SAN" is kept but matches nothing without TLS
+  std::vector<std::string>
+      from;  // CIDRs or "any"; "mtls:SAN" is kept but matches nothing without TLS
   std::vector<std::string> headers;  // lower case
 };
 
@@ -166,9 +167,12 @@ std::optional<Config> load(const std::filesystem::path& file, Diagnostics& diagn
 // FILE is no TOML.
 std::optional<Config> load_partly(const std::filesystem::path& file, Diagnostics& diagnostics);
 // The same for text that stands in for FILE.
-std::optional<Config> parse(std::string_view text, const std::filesystem::path& file, Diagnostics& diagnostics);
-std::optional<Config> parse_partly(std::string_view text, const std::filesystem::path& file, Diagnostics& diagnostics);
+std::optional<Config> parse(std::string_view text, const std::filesystem::path& file,
+                            Diagnostics& diagnostics);
+std::optional<Config> parse_partly(std::string_view text, const std::filesystem::path& file,
+                                   Diagnostics& diagnostics);
 // Reads an endpoints_file: `[[endpoints]]` (or `[[pool.endpoints]]`), the same keys as in pipeline.toml.
-std::optional<std::vector<Endpoint>> load_endpoints(const std::filesystem::path& file, Diagnostics& diagnostics);
+std::optional<std::vector<Endpoint>> load_endpoints(const std::filesystem::path& file,
+                                                    Diagnostics& diagnostics);
 
 }  // namespace sluice::config

@@ -79,11 +79,11 @@ void read_limits(TableReader& root, Config& config) {
     drain->read_duration("grace", config.drain_grace_ns);
     drain->read_duration("deadline", config.drain_deadline_ns);
     if (config.drain_deadline_ns != 0 && config.drain_grace_ns > config.drain_deadline_ns)
-      drain->error(drain->has("grace") ? "grace" : "deadline",
-                   fmt::format("drain.grace ({}ms) is longer than drain.deadline ({}ms)",
-                               config.drain_grace_ns / 1'000'000,
-                               config.drain_deadline_ns / 1'000'000),
-                   "both count from the signal: everything would be cut while still admitted");
+      drain->error(
+          drain->has("grace") ? "grace" : "deadline",
+          fmt::format("drain.grace ({}ms) is longer than drain.deadline ({}ms)",
+                      config.drain_grace_ns / 1'000'000, config.drain_deadline_ns / 1'000'000),
+          "both count from the signal: everything would be cut while still admitted");
     drain->finish();
   }
 }

@@ -16,15 +16,15 @@ namespace sluice::config {
 // What the tables of FILE share; variables come from the environment.
 Source source_of(const std::filesystem::path& file, Diagnostics& diagnostics);
 
-void read_listeners(TableReader& root, Config& config);          // [listen], [admin]
-void read_plugins(TableReader& root, Config& config);            // [plugins]
-void read_pool(TableReader& root, Config& config);               // [pool]; after the listeners
-void read_bands(TableReader& root, Config& config);  // [[band]]
+void read_listeners(TableReader& root, Config& config);   // [listen], [admin]
+void read_plugins(TableReader& root, Config& config);     // [plugins]
+void read_pool(TableReader& root, Config& config);        // [pool]; after the listeners
+void read_bands(TableReader& root, Config& config);       // [[band]]
 void read_flow(TableReader& root, Config& config);        // [flow], [[trust]]; after the bands
 void read_objectives(TableReader& root, Config& config);  // [[objective]]; after flow
 void read_models(TableReader& root, Config& config);      // [[model]]; after the bands
 void read_tenants(TableReader& root, Config& config);     // [[tenant]]; after flow
-void read_scoring(TableReader& root, Config& config);  // [[scoring]], [picker]
+void read_scoring(TableReader& root, Config& config);     // [[scoring]], [picker]
 
 // The endpoints that TABLES describe, names and addresses unique among them.
 std::vector<Endpoint> read_endpoints(std::vector<TableReader>& tables);

@@ -151,17 +151,17 @@ std::optional<ErrorAnswer> Exchange::refusal_by_head() {
   }
   const Outcome before = std::exchange(record_.outcome, Outcome::kRejectedBad);
   if (method == "POST") {
-    return describe(
-        Refusal{404, "unknown-path", "unknown_path", "nothing is served at this path"}, format);
+    return describe(Refusal{404, "unknown-path", "unknown_path", "nothing is served at this path"},
+                    format);
   }
   if (method != "GET" && method != "HEAD" && method != "OPTIONS") {
-    return describe(
-        Refusal{405, "bad-request", "method_not_allowed", "this method is not served"}, format);
+    return describe(Refusal{405, "bad-request", "method_not_allowed", "this method is not served"},
+                    format);
   }
   if (request_.has_body) {
-    return describe(Refusal{400, "bad-request", "invalid_request",
-                            "only POST requests may have a body"},
-                    format);
+    return describe(
+        Refusal{400, "bad-request", "invalid_request", "only POST requests may have a body"},
+        format);
   }
   record_.outcome = before;
   return std::nullopt;
@@ -301,9 +301,8 @@ Task<bool> Exchange::answer_end(const Decision& decision) {
 Task<bool> Exchange::answer_revoked() {
   record_.outcome = Outcome::kRevoked;
   if (sent_) co_return false;
-  co_return co_await answer(
-      describe(Outcome::kRevoked, Reason::kNone, revoked_retry_after_s_, false,
-               settings_->listener.error_format));
+  co_return co_await answer(describe(Outcome::kRevoked, Reason::kNone, revoked_retry_after_s_,
+                                     false, settings_->listener.error_format));
 }
 
 Task<bool> Exchange::answer_failure(Attempt attempt) {
@@ -476,9 +475,7 @@ std::vector<std::string> Exchange::models() const {
   return names;
 }
 
-Task<bool> Exchange::answer_models() {
-  co_return co_await answer_json(models_json(models()));
-}
+Task<bool> Exchange::answer_models() { co_return co_await answer_json(models_json(models())); }
 
 Task<bool> Exchange::answer_model(std::string_view name) {
   const std::vector<std::string> names = models();
@@ -492,8 +489,8 @@ Task<bool> Exchange::answer_model(std::string_view name) {
 
 Task<bool> Exchange::answer_json(const std::string& body) {
   const AnswerFraming frame = framing();
-  const std::string text = own_answer(200, "application/json", body, marks(false), frame,
-                                      request_.method == "HEAD");
+  const std::string text =
+      own_answer(200, "application/json", body, marks(false), frame, request_.method == "HEAD");
   co_return co_await write_answer(text, 200, frame.keep_alive);
 }
 

@@ -22,8 +22,8 @@ inline constexpr size_t kChunkHeaderMax =
     size_t{64} << 10;  // bytes of a chunk's header line, or of all trailers
 inline constexpr size_t kLookaheadMax =
     size_t{16} << 10;  // bytes kept of a pipelined next request while one is served
-inline constexpr size_t kOneWriteMax =
-    size_t{16} << 10;  // bytes worth copying together for one write
+inline constexpr size_t kOneWriteMax = size_t{16}
+                                       << 10;  // bytes worth copying together for one write
 inline constexpr size_t kLingerBytesMax = size_t{1} << 20;  // read and thrown away after a refusal
 inline constexpr uint64_t kLingerNs = 2 * kSecondNs;
 inline constexpr uint64_t kKeepAliveIdleNs =

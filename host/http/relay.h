@@ -73,7 +73,7 @@ class Relay {
 
   RelayContext c_;
   AnswerFraming framing_;
-  std::string head_;           // until it is written
+  std::string head_;            // until it is written
   std::string payload_, text_;  // what to write next; kept for their memory
   bool done_ = false, head_written_ = false;
   TimeNs first_byte_ns_ = 0;

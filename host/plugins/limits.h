@@ -10,12 +10,13 @@ namespace sluice::plugins {
 inline constexpr uint64_t kFileBytesMax = uint64_t{256} << 20;  // one plugin file
 inline constexpr uint64_t kScanBytesMax = uint64_t{1} << 30;    // all files of one scan together
 inline constexpr size_t kFilesMax = 512;                        // *.so of one directory
-inline constexpr size_t kProbeBatch = 16;  // files described, or policies tried, by one child process at once
+inline constexpr size_t kProbeBatch =
+    16;  // files described, or policies tried, by one child process at once
 inline constexpr std::chrono::milliseconds kProbeLimit{2000};  // for one batch
 inline constexpr size_t kProbeBytesMax = size_t{4} << 20;      // one file's description
 inline constexpr size_t kProbeCacheMax = 1024;                 // descriptions remembered
-inline constexpr int kImagesPerPolicyMax = 16;   // that offer it, in the life of the process
-inline constexpr size_t kCrashNamesMax = 1024;   // images that a crash can be told of
+inline constexpr int kImagesPerPolicyMax = 16;  // that offer it, in the life of the process
+inline constexpr size_t kCrashNamesMax = 1024;  // images that a crash can be told of
 
 inline constexpr size_t kPoliciesMax = 64;    // of one file
 inline constexpr size_t kInterfacesMax = 8;   // of one policy

@@ -181,11 +181,10 @@ Loader::Status Loader::not_found(const config::PolicyUse& use, Kind kind,
   if (path_.require_sha256 && !pin_is_there) return pin_not_found(use, diagnostics);
   for (size_t i = 0; i < images_.size() && !path_.require_sha256; ++i) {
     if (!seems_to_offer(i, use)) continue;
-    diagnostics.error(
-        use.at,
-        fmt::format("{} seems to be in {}, which is refused: it {}", use.full_name(),
-                    images_[i].path.string(), infos_[i].refusal->why),
-        infos_[i].refusal->fix);
+    diagnostics.error(use.at,
+                      fmt::format("{} seems to be in {}, which is refused: it {}", use.full_name(),
+                                  images_[i].path.string(), infos_[i].refusal->why),
+                      infos_[i].refusal->fix);
     return Status::kRefused;
   }
   std::vector<std::string> names,
@@ -265,13 +264,12 @@ Loader::Status Loader::load(std::span<Resolved> all, config::Diagnostics& diagno
     if (one.choice != nullptr)
       wanted.push_back({&images_[one.file], &infos_[one.file], one.choice, one.values, {}, {}});
   const bool good = registry_.make(wanted);
-  for (auto it = wanted.begin(); Resolved& one : all) {
+  for (auto it = wanted.begin(); Resolved & one : all) {
     if (one.choice == nullptr) continue;
     one.policy = std::move(it->made);
     if (it->refusal)
       diagnostics.error(
-          one.at,
-          fmt::format("{} is refused: it {}", it->image->path.string(), it->refusal->why),
+          one.at, fmt::format("{} is refused: it {}", it->image->path.string(), it->refusal->why),
           it->refusal->fix);
     ++it;
   }
@@ -309,9 +307,8 @@ std::vector<PluginInfo> find_plugins(const std::vector<PluginInfo>& plugins,
       return plugin.package + "/" + policy.name == name ||
              short_name(plugin.package, policy.name) == name;
     };
-    if (!plugin.refusal &&
-        (plugin.package == name ||
-         std::any_of(plugin.policies.begin(), plugin.policies.end(), named)))
+    if (!plugin.refusal && (plugin.package == name ||
+                            std::any_of(plugin.policies.begin(), plugin.policies.end(), named)))
       found.push_back(plugin);
   }
   return found;

@@ -76,8 +76,7 @@ class Loader {
   };
   void scan();
   const Match* find(const config::PolicyUse& use, Kind kind, Match& match) const;
-  Status not_found(const config::PolicyUse& use, Kind kind,
-                   config::Diagnostics& diagnostics) const;
+  Status not_found(const config::PolicyUse& use, Kind kind, config::Diagnostics& diagnostics) const;
   Status pin_not_found(const config::PolicyUse& use, config::Diagnostics& diagnostics) const;
   // A refused file that, by the names in it, is the one that USE means.
   bool seems_to_offer(size_t file, const config::PolicyUse& use) const;

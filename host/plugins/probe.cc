@@ -117,8 +117,8 @@ class Batch {
     for (char** variable = environ; *variable != nullptr; ++variable)
       environment.push_back(*variable);
     environment.insert(environment.end(), {mark.data(), nullptr});
-    const int error = ::posix_spawn(&child_, program.c_str(), &actions, &attributes, argv,
-                                    environment.data());
+    const int error =
+        ::posix_spawn(&child_, program.c_str(), &actions, &attributes, argv, environment.data());
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     errno = error;
@@ -158,9 +158,9 @@ class Batch {
       info.refusal =
           unprobed(fmt::format("{} {} ended early", options_.program.string(), kProbeCommand));
     else if (!status)
-      info.refusal = Refusal{
-          fmt::format("did not finish {} within {} ms", job.what, options_.limit.count()),
-          job.advice};
+      info.refusal =
+          Refusal{fmt::format("did not finish {} within {} ms", job.what, options_.limit.count()),
+                  job.advice};
     else if (WIFSIGNALED(*status))
       info.refusal = Refusal{fmt::format("crashed during {} (signal {}, {})", job.what,
                                          WTERMSIG(*status), ::strsignal(WTERMSIG(*status))),
@@ -218,11 +218,10 @@ std::vector<std::optional<Refusal>> try_out(std::span<const Trial> trials,
     for (const Value& value : trial.values) values.push_back({value.i, value.f, value.s});
     const auto request = nlohmann::json::to_cbor(
         {{"kind", kind_name(trial.kind)}, {"name", trial.name}, {"values", std::move(values)}});
-    jobs.push_back(
-        {trial.image,
-         {request.begin(), request.end()},
-         fmt::format("create or the self-check of {}/{}", trial.package, trial.name),
-         "it is a fault of the plugin: ask whoever made it"});
+    jobs.push_back({trial.image,
+                    {request.begin(), request.end()},
+                    fmt::format("create or the self-check of {}/{}", trial.package, trial.name),
+                    "it is a fault of the plugin: ask whoever made it"});
   }
   std::vector<std::optional<Refusal>> refusals;
   for (PluginInfo& info : run(jobs, options)) refusals.push_back(std::move(info.refusal));

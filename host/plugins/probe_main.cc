@@ -46,8 +46,8 @@ std::optional<Refusal> try_one(const sluice_entry_v1& entry, const std::string& 
   const auto asked = nlohmann::json::from_cbor(request);
   std::vector<Value> values;
   for (const auto& value : asked.at("values"))
-    values.push_back({value.at(0).get<int64_t>(), value.at(1).get<double>(),
-                      value.at(2).get<std::string>()});
+    values.push_back(
+        {value.at(0).get<int64_t>(), value.at(1).get<double>(), value.at(2).get<std::string>()});
   Kind kind = Kind::kOrdering;
   for (Kind one : {Kind::kFairness, Kind::kEviction, Kind::kScoring})
     if (asked.at("kind") == kind_name(one)) kind = one;
@@ -80,7 +80,8 @@ std::optional<Refusal> try_one(const sluice_entry_v1& entry, const std::string& 
                 "link all that it needs into it, and build it on a system no newer than this one"};
   else
     info.refusal = describe(*image.entry, info);
-  if (!info.refusal && !request.empty()) info.refusal = try_one(*image.entry, info.package, request);
+  if (!info.refusal && !request.empty())
+    info.refusal = try_one(*image.entry, info.package, request);
   const std::string text = render_json(info);
   for (size_t done = 0; done < text.size();) {
     const ssize_t written = ::write(answer_fd(index), text.data() + done, text.size() - done);

@@ -154,8 +154,9 @@ bool PluginRegistry::make(std::span<Wanted> wanted) {
     std::optional<Refusal> refusal;
     if (const Loaded* loaded = load(*first.image, *first.info, refusal)) {
       Refusal fault;
-      first.made = make_policy(*loaded->entry, first.info->package, first.policy->kind,
-                               first.policy->name, first.values, *loaded->services, columns_, fault);
+      first.made =
+          make_policy(*loaded->entry, first.info->package, first.policy->kind, first.policy->name,
+                      first.values, *loaded->services, columns_, fault);
       if (!first.made) refusal = std::move(fault);
     }
     if (refusal) {

@@ -45,7 +45,7 @@ thread_local HostServices::CreateScope* creating = nullptr;
 HostServices::HostServices(std::string package, ColumnRegistry& columns)
     : package_(std::move(package)),
       columns_(columns),
-      host_{sizeof(sluice_host_v1), SLUICE_ABI_MINOR,   this,      &log, &declare_int,
+      host_{sizeof(sluice_host_v1), SLUICE_ABI_MINOR,   this,       &log,  &declare_int,
             &declare_float,         &retain_idle_flows, &extension, &fault} {}
 
 HostServices::CreateScope::CreateScope(HostServices& services) : services_(services) {

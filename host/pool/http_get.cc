@@ -13,7 +13,9 @@ auto into(ErrorCode& error) { return asio::redirect_error(asio::use_awaitable, e
 }  // namespace
 
 HttpGet::HttpGet(asio::any_io_executor executor, const EndpointAddress& address)
-    : stream_(std::move(executor)), targets_(resolve(address.host, address.port)), authority_(address.authority) {}
+    : stream_(std::move(executor)),
+      targets_(resolve(address.host, address.port)),
+      authority_(address.authority) {}
 
 asio::awaitable<HttpGet::Answer> HttpGet::get(std::string path, std::chrono::nanoseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() +

@@ -10,9 +10,10 @@
 #define SLUICE_ASSERT_LAYOUT(CONDITION, TEXT) _Static_assert(CONDITION, TEXT)
 #endif
 #define SIZE(TYPE, BYTES) SLUICE_ASSERT_LAYOUT(sizeof(TYPE) == (BYTES), "sizeof " #TYPE)
-#define AT(TYPE, FIELD, BYTES) SLUICE_ASSERT_LAYOUT(offsetof(TYPE, FIELD) == (BYTES), #TYPE "." #FIELD)
+#define AT(TYPE, FIELD, BYTES) \
+  SLUICE_ASSERT_LAYOUT(offsetof(TYPE, FIELD) == (BYTES), #TYPE "." #FIELD)
 
-SLUICE_ASSERT_LAYOUT(sizeof(void *) == 8, "64-bit only");
+SLUICE_ASSERT_LAYOUT(sizeof(void*) == 8, "64-bit only");
 SLUICE_ASSERT_LAYOUT(SLUICE_ABI_MAJOR == 0 && SLUICE_ABI_MINOR == 1, "this file is about 0.1");
 
 SIZE(sluice_value, 24);

@@ -237,9 +237,8 @@ class History {
   Random random_;
   Mirror mirror_;
   PolicyPtr listener_ = mirror_.policy();
-  OrderingDouble shortest_{.key = [](const sluice_requests& r, uint32_t row) {
-    return uint64_t{r.prompt_tokens[row]};
-  }};
+  OrderingDouble shortest_{
+      .key = [](const sluice_requests& r, uint32_t row) { return uint64_t{r.prompt_tokens[row]}; }};
   PolicyPtr shortest_policy_ = shortest_.policy();
   TimeNs now_ = 1'000'000;
   uint64_t generation_ = 1;

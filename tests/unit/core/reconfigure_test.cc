@@ -83,13 +83,13 @@ TEST(Reconfigure, RowsOfBeforeAColumnWasDeclaredHoldItsAbsentValue) {
     floats.push_back(r.floats[1][row]);
     return r.seq[row];
   }};
-  ScorerDouble scorer{.score = [&](const sluice_requests& r, const sluice_endpoints& e,
-                                   uint32_t row) {
-    EXPECT_EQ(r.ints[0][0], -7);
-    EXPECT_EQ(e.ints[0][row], -9);
-    EXPECT_EQ(e.floats[0][row], row == 0 ? 3.0 : 0.25);
-    return row == 1 ? 1.0F : 0.0F;
-  }};
+  ScorerDouble scorer{
+      .score = [&](const sluice_requests& r, const sluice_endpoints& e, uint32_t row) {
+        EXPECT_EQ(r.ints[0][0], -7);
+        EXPECT_EQ(e.ints[0][row], -9);
+        EXPECT_EQ(e.floats[0][row], row == 0 ? 3.0 : 0.25);
+        return row == 1 ? 1.0F : 0.0F;
+      }};
   EngineDriver d(three_bands());
   d.add_endpoint(0, 1);
   d.add_endpoint(1, 1);
@@ -175,9 +175,8 @@ TEST(Reconfigure, ANewFairnessPolicyIsToldOfTheLiveFlowsAndNotChargedForOldWork)
 
 TEST(Reconfigure, AnotherOrderingAlonePicksAnotherHeadAndTheFairnessPolicyHearsOfIt) {
   PolicyDouble listener{.pick = first_ready, .heard = {}};
-  OrderingDouble shortest{.key = [](const sluice_requests& r, uint32_t row) {
-    return uint64_t{r.prompt_tokens[row]};
-  }};
+  OrderingDouble shortest{
+      .key = [](const sluice_requests& r, uint32_t row) { return uint64_t{r.prompt_tokens[row]}; }};
   Pipeline p = three_bands();
   p.bands[0].fairness = listener.policy();
   const PolicyPtr fairness = p.bands[0].fairness;
@@ -229,8 +228,8 @@ TEST(Reconfigure, AnEvictionPolicyThatStaysHearsNothingTwice) {
   p.bands[0].ttl_ns = 5;
   ASSERT_TRUE(d.engine->reconfigure(d.now, p).ok());
   d.settle();
-  EXPECT_EQ(
-      std::ranges::count(eviction.heard, uint32_t{SLUICE_EV_FLOW_ADDED}, &sluice_event::type), 2)
+  EXPECT_EQ(std::ranges::count(eviction.heard, uint32_t{SLUICE_EV_FLOW_ADDED}, &sluice_event::type),
+            2)
       << "each flow once";
 }
 
@@ -247,8 +246,8 @@ TEST(Reconfigure, ATenantThatIsAddedKeepsTheStatesAndLimitsItsLiveFlow) {
   p.generation = 1;
   ASSERT_TRUE(d.engine->reconfigure(d.now, p).ok());
   d.settle();
-  EXPECT_EQ(
-      std::ranges::count(listener.heard, uint32_t{SLUICE_EV_FLOW_ADDED}, &sluice_event::type), 0);
+  EXPECT_EQ(std::ranges::count(listener.heard, uint32_t{SLUICE_EV_FLOW_ADDED}, &sluice_event::type),
+            0);
   const RequestId third = d.submit({.flow = "x", .tenant = 0, .generation = 1});
   EXPECT_EQ(d.ended[third.seq].reason, Reason::kFlowFull);
 }

@@ -110,7 +110,8 @@ TEST_F(ProxyTest, WhatTheHeadForbidsIsRefusedBeforeTheBody) {
   const Running running = start();
   for (const std::string line : {"POST /v1/nothing", "PUT /v1/completions", "GET /v1/models"}) {
     const auto client = connect();
-    client->send(line + " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n");
+    client->send(line +
+                 " HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n");
     const RawMessage got = client->read_message();
     EXPECT_GE(got.status(), 400) << line;
     EXPECT_EQ(got.header("connection"), "close") << line;

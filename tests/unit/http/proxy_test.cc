@@ -264,8 +264,9 @@ TEST_F(ProxyTest, AnEndpointIsAddressedByItsOwnName) {
   std::promise<RawMessage> seen;
   add_server([&](RawSocket& socket) {
     seen.set_value(socket.read_message());
-    socket.send(answer(kAnswer, "x-gateway-destination-endpoint: 10.0.0.1:80\r\n"
-                                "x-llm-d-request-dropped-reason: none\r\n"));
+    socket.send(answer(kAnswer,
+                       "x-gateway-destination-endpoint: 10.0.0.1:80\r\n"
+                       "x-llm-d-request-dropped-reason: none\r\n"));
     socket.ended();
   });
   const Running running = start();

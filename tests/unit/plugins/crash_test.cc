@@ -9,7 +9,8 @@
 namespace sluice::plugins {
 namespace {
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they handle crashes themselves
+#if !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)  // they handle crashes themselves
 
 // Asks the policy of the fixture crashes_later, as a host would long after it was loaded.
 void ask(const Policy& policy, uint64_t ready) {
@@ -39,8 +40,7 @@ TEST(Crash, ThePluginIsNamedAndTheSignalEndsTheProcess) {
 }
 
 TEST(Crash, WhatIsNoPluginIsNotBlamedOnOne) {
-  EXPECT_EXIT((install_crash_handler(), ::raise(SIGSEGV)), testing::KilledBySignal(SIGSEGV),
-              "^$");
+  EXPECT_EXIT((install_crash_handler(), ::raise(SIGSEGV)), testing::KilledBySignal(SIGSEGV), "^$");
 }
 
 #endif
