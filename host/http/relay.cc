@@ -125,7 +125,7 @@ Task<ErrorCode> Relay::write() {
   bytes_out_ += payload_.size();
   const bool chunked = framing_.kind == AnswerFraming::Kind::kChunked;
   // Without chunks it goes out as it stands; a large one is not worth copying either.
-  const bool apart = text_.empty() && !chunked ? true : payload_.size() > kOneWriteMax;
+  const bool apart = (text_.empty() && !chunked) || payload_.size() > kOneWriteMax;
   if (chunked && !payload_.empty())
     fmt::format_to(std::back_inserter(text_), "{:x}\r\n", payload_.size());
   if (!apart) text_ += payload_;
