@@ -52,6 +52,8 @@ class HttpServer {
   void stop();
 
   size_t connections() const { return connections_; }
+  // Memory of the bodies that are being read.
+  uint64_t body_bytes() const { return body_bytes_; }
 
  private:
   struct Listener;
