@@ -13,7 +13,8 @@ import sys
 REQUIREMENTS = pathlib.Path(__file__).with_name("requirements.txt")
 
 
-def skip(why):
+def skip(directory, why):
+    shutil.rmtree(directory, ignore_errors=True)  # half of one would be taken for one
     print(f"skipped: {why}")
     sys.exit(1 if os.environ.get("CI") else 77)
 
@@ -44,7 +45,7 @@ def main():
         ),
     ]:
         if subprocess.run(step, check=False).returncode != 0:
-            skip(hint)
+            skip(directory, hint)
     stamp.write_text(wanted)
 
 
