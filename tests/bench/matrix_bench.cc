@@ -9,16 +9,23 @@
 // As there, the policies are the cheapest (arrival order in the band), loaded from their files; the
 // series of every flow are live and scraped once a second. d/s: dispatches a second.
 //
-// PerformanceMatrix calls the engine with callbacks on one thread. PerformanceMatrixRoundRobin is
-// the same with turns between the flows, which the original does not measure.
+// PerformanceMatrix calls the engine with callbacks on one thread. PerformanceMatrixWaiters has a
+// coroutine for each worker, spread over a thread for each core, and goes through the scheduler as a
+// transport does: a decision is posted to the thread that waits for it. The ...RoundRobin forms take
+// turns between the flows, which the original does not measure.
 
 #include <benchmark/benchmark.h>
 
+#include <atomic>
 #include <chrono>
 #include <cmath>
+#include <coroutine>
 #include <random>
+#include <thread>
 
 #include "host/admin/exposition.h"
+#include "host/net/asio.h"
+#include "host/scheduler/scheduler.h"
 #include "tests/bench/bench_engine.h"
 
 namespace sluice::bench {
@@ -28,7 +35,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kScrapeInterval{1};
 constexpr uint32_t kBandRequestsMax = 5000;  // of each band
 constexpr uint32_t kWithoutPermits = 1 << 20;
-constexpr uint32_t kClockEvery = 256;  // dispatches between two looks at the clock for the scrape
+constexpr uint32_t kCursorStep = 9973;  // between two workers, in the draws
+constexpr uint32_t kClockEvery = 256;   // dispatches between two looks at the clock for the scrape
 
 struct Workload {
   uint32_t permits, bands, flows, workers;
@@ -83,26 +91,48 @@ Pipeline make_pipeline(const Workload& load, const char* fairness_file, const ch
   return pipeline;
 }
 
-TimeNs now() {
-  return static_cast<TimeNs>(
-      std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now().time_since_epoch())
-          .count());
+std::unique_ptr<Engine> make_engine(const Workload& load, Pipeline pipeline) {
+  const TimeNs now = Scheduler::now();
+  auto made = Engine::create(std::move(pipeline), 1, now);
+  (*made)->set_class(now, 0, {0});
+  (*made)->set_endpoint(now, 0, load.permits == 0 ? kWithoutPermits : load.permits, true);
+  return std::move(*made);
 }
+
+// Takes the series of all flows once a second.
+class Scraper {
+ public:
+  bool is_due() const { return Clock::now() >= next_; }
+  void scrape(const Engine& engine) {
+    next_ = Clock::now() + kScrapeInterval;
+    AdminSnapshot snapshot;
+    snapshot.engine = engine.stats();
+    snapshot.flows = engine.flow_stats();
+    metrics::Families families;
+    write_metrics(snapshot, families);
+    benchmark::DoNotOptimize(families);
+    ++scrapes_;
+  }
+  uint64_t scrapes() const { return scrapes_; }
+
+ private:
+  Clock::time_point next_ = Clock::now();
+  uint64_t scrapes_ = 0;
+};
 
 class ClosedLoop {
  public:
   ClosedLoop(const Workload& load, Pipeline pipeline)
-      : flows_(make_flows(load)), draws_(draw_flows(load.flows)), cursors_(load.workers) {
-    auto made = Engine::create(std::move(pipeline), 1, now());
-    engine_ = std::move(*made);
-    engine_->set_class(now(), 0, {0});
-    engine_->set_endpoint(now(), 0, load.permits == 0 ? kWithoutPermits : load.permits, true);
+      : flows_(make_flows(load)),
+        draws_(draw_flows(load.flows)),
+        cursors_(load.workers),
+        engine_(make_engine(load, std::move(pipeline))) {
     for (uint32_t worker = 0; worker < load.workers; ++worker) {
-      cursors_[worker] = worker * 9973;
+      cursors_[worker] = worker * kCursorStep;
       submit(worker);
     }
   }
-  ~ClosedLoop() { engine_->drain_now(now()); }
+  ~ClosedLoop() { engine_->drain_now(Scheduler::now()); }
 
   // Ends one dispatched request; its worker submits the next.
   void turn() {
@@ -113,20 +143,21 @@ class ClosedLoop {
       next_ = 0;
     }
     const uint32_t worker = worker_of_slot_[id.slot];
-    engine_->complete(now(), id, {});
+    engine_->complete(Scheduler::now(), id, {});
     submit(worker);
     ++dispatches_;
-    if (dispatches_ % kClockEvery == 0) scrape();
+    if (dispatches_ % kClockEvery == 0 && scraper_.is_due()) scraper_.scrape(*engine_);
   }
   uint64_t dispatches() const { return dispatches_; }
   uint64_t refused() const { return refused_; }
-  uint64_t scrapes() const { return scrapes_; }
+  uint64_t scrapes() const { return scraper_.scrapes(); }
 
  private:
   void submit(uint32_t worker) {
     const Flow& flow = flows_[draws_[++cursors_[worker] & (draws_.size() - 1)]];
     const RequestId id = engine_->submit(
-        now(), {.flow = flow.name, .flow_hash = flow.hash, .band = flow.band, .bytes = flow.bytes});
+        Scheduler::now(),
+        {.flow = flow.name, .flow_hash = flow.hash, .band = flow.band, .bytes = flow.bytes});
     if (id.slot >= worker_of_slot_.size()) worker_of_slot_.resize(id.slot + 1);
     worker_of_slot_[id.slot] = worker;
   }
@@ -139,18 +170,6 @@ class ClosedLoop {
     }
     engine_->decisions().clear();
   }
-  void scrape() {
-    const Clock::time_point at = Clock::now();
-    if (at < next_scrape_) return;
-    next_scrape_ = at + kScrapeInterval;
-    AdminSnapshot snapshot;
-    snapshot.engine = engine_->stats();
-    snapshot.flows = engine_->flow_stats();
-    metrics::Families families;
-    write_metrics(snapshot, families);
-    benchmark::DoNotOptimize(families);
-    ++scrapes_;
-  }
 
   const std::vector<Flow> flows_;
   const std::vector<uint32_t> draws_;
@@ -159,24 +178,142 @@ class ClosedLoop {
   std::vector<uint32_t> worker_of_slot_;
   std::vector<RequestId> dispatched_;
   size_t next_ = 0;
-  uint64_t dispatches_ = 0, refused_ = 0, scrapes_ = 0;
-  Clock::time_point next_scrape_ = Clock::now();
+  uint64_t dispatches_ = 0, refused_ = 0;
+  Scraper scraper_;
 };
 
+// ---- waiters ----
+
+// A coroutine that runs until it first waits, and is ended by whoever holds it.
+struct Job {
+  struct promise_type {
+    Job get_return_object() { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_always final_suspend() noexcept { return {}; }
+    void return_void() {}
+    void unhandled_exception() { std::terminate(); }
+  };
+  std::coroutine_handle<promise_type> handle;
+};
+
+// Where one worker waits for its decision.
+class Seat : public Waiter {
+ public:
+  explicit Seat(asio::io_context& thread) : thread_(thread) {}
+  void on_decision(const Decision& decision) override {
+    asio::post(thread_, [this, decision] {
+      decision_ = decision;
+      waiting_.resume();
+    });
+  }
+  // To be awaited on the worker's thread: submits, and gives the decision.
+  struct Submit {
+    Scheduler& scheduler;
+    const std::shared_ptr<Seat>& seat;
+    const Flow& flow;
+    bool await_ready() const { return false; }
+    void await_suspend(std::coroutine_handle<> handle) {
+      seat->waiting_ = handle;
+      scheduler.submit(
+          {.flow = flow.name, .flow_hash = flow.hash, .band = flow.band, .bytes = flow.bytes},
+          seat);
+    }
+    Decision await_resume() const { return seat->decision_; }
+  };
+
+ private:
+  asio::io_context& thread_;
+  std::coroutine_handle<> waiting_;
+  Decision decision_;
+};
+
+class WaitingLoop {
+ public:
+  WaitingLoop(const Workload& load, Pipeline pipeline)
+      : flows_(make_flows(load)),
+        draws_(draw_flows(load.flows)),
+        scheduler_(make_engine(load, std::move(pipeline)), nullptr),
+        contexts_(std::max(1U, std::thread::hardware_concurrency())) {
+    for (asio::io_context& context : contexts_) busy_.push_back(asio::make_work_guard(context));
+    for (uint32_t worker = 0; worker < load.workers; ++worker) {
+      asio::io_context& context = contexts_[worker % contexts_.size()];
+      asio::post(context, [this, worker, &context] {
+        const Job job = work(worker, std::make_shared<Seat>(context));
+        const std::lock_guard lock(mutex_);
+        jobs_.push_back(job);
+      });
+    }
+    for (size_t i = 1; i < contexts_.size(); ++i)
+      threads_.emplace_back([this, i] { contexts_[i].run(); });
+  }
+  ~WaitingLoop() {
+    for (asio::io_context& context : contexts_) context.stop();
+    for (std::thread& thread : threads_) thread.join();
+    scheduler_.with_engine([](Engine& e, TimeNs now) { e.drain_now(now); });
+    for (const Job& job : jobs_) job.handle.destroy();
+  }
+
+  // Does one thing on this thread, as the others do meanwhile on theirs.
+  void turn() {
+    contexts_[0].run_one();
+    if (++turns_ % kClockEvery == 0 && scraper_.is_due())
+      scheduler_.with_engine([this](Engine& e, TimeNs) { scraper_.scrape(e); });
+  }
+  uint64_t dispatches() const { return dispatches_; }
+  uint64_t refused() const { return refused_; }
+  uint64_t scrapes() const { return scraper_.scrapes(); }
+
+ private:
+  Job work(uint32_t worker, std::shared_ptr<Seat> seat) {
+    for (uint32_t cursor = worker * kCursorStep;;) {
+      const Flow& flow = flows_[draws_[++cursor & (draws_.size() - 1)]];
+      const Decision decision = co_await Seat::Submit{scheduler_, seat, flow};
+      if (decision.kind != Decision::Kind::kDispatch) {
+        ++refused_;
+        continue;
+      }
+      scheduler_.complete(decision.id, {});
+      dispatches_.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+
+  const std::vector<Flow> flows_;
+  const std::vector<uint32_t> draws_;
+  Scheduler scheduler_;
+  std::vector<asio::io_context> contexts_;  // the first is turn()'s
+  std::vector<asio::executor_work_guard<asio::io_context::executor_type>> busy_;
+  std::vector<std::thread> threads_;
+  std::mutex mutex_;
+  std::vector<Job> jobs_;
+  std::atomic<uint64_t> dispatches_ = 0, refused_ = 0;
+  uint64_t turns_ = 0;
+  Scraper scraper_;
+};
+
+// The rate is that of the wall's clock, whatever else the library measures.
+template <typename Loop>
 void run(benchmark::State& state, const char* fairness_file, const char* fairness) {
   const Workload load{static_cast<uint32_t>(state.range(0)), static_cast<uint32_t>(state.range(1)),
                       static_cast<uint32_t>(state.range(2)), static_cast<uint32_t>(state.range(3))};
-  ClosedLoop loop(load, make_pipeline(load, fairness_file, fairness));
+  Loop loop(load, make_pipeline(load, fairness_file, fairness));
+  const uint64_t before = loop.dispatches();
+  const Clock::time_point begun = Clock::now();
   for (auto _ : state) loop.turn();
+  const std::chrono::duration<double> took = Clock::now() - begun;
   if (loop.refused() != 0) state.SkipWithError("requests were refused");
-  state.counters["d/s"] =
-      benchmark::Counter(static_cast<double>(loop.dispatches()), benchmark::Counter::kIsRate);
+  state.counters["d/s"] = static_cast<double>(loop.dispatches() - before) / took.count();
   state.counters["scrapes"] = static_cast<double>(loop.scrapes());
 }
 
-void PerformanceMatrix(benchmark::State& state) { run(state, "fairness_fcfs", "fcfs"); }
+void PerformanceMatrix(benchmark::State& state) { run<ClosedLoop>(state, "fairness_fcfs", "fcfs"); }
 void PerformanceMatrixRoundRobin(benchmark::State& state) {
-  run(state, "fairness_round_robin", "round-robin");
+  run<ClosedLoop>(state, "fairness_round_robin", "round-robin");
+}
+void PerformanceMatrixWaiters(benchmark::State& state) {
+  run<WaitingLoop>(state, "fairness_fcfs", "fcfs");
+}
+void PerformanceMatrixWaitersRoundRobin(benchmark::State& state) {
+  run<WaitingLoop>(state, "fairness_round_robin", "round-robin");
 }
 
 // The 16 points: a queue that is never needed with many workers, and permits for all of few, are
@@ -187,8 +324,10 @@ void points(benchmark::internal::Benchmark* benchmark) {
     for (const int bands : {1, 8})
       for (const int flows : {10, 5000}) benchmark->Args({permits, bands, flows, workers});
 }
-BENCHMARK(PerformanceMatrix)->Apply(points)->UseRealTime();
-BENCHMARK(PerformanceMatrixRoundRobin)->Apply(points)->UseRealTime();
+BENCHMARK(PerformanceMatrix)->Apply(points);
+BENCHMARK(PerformanceMatrixRoundRobin)->Apply(points);
+BENCHMARK(PerformanceMatrixWaiters)->Apply(points);
+BENCHMARK(PerformanceMatrixWaitersRoundRobin)->Apply(points);
 
 }  // namespace
 }  // namespace sluice::bench
