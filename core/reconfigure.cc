@@ -47,10 +47,10 @@ Result<Engine::Impl::NextPolicies> Engine::Impl::open_policies(const Pipeline& n
   sluice_scope scope{.struct_size = sizeof(sluice_scope),
                      .flow_slots = 0,
                      .endpoint_slots = kEndpointsMax,
-                     .band_rank = SLUICE_NONE,
+                     .band_rank = 0,
                      .now_ns = now_ns,
-                     .seed = Random::mix(seed + 1000),
-                     .name = "pool"};
+                     .seed = 0,
+                     .name = ""};  // the rest is of each band, and then of the pool
   const auto open = [&](NextSlot& slot, PolicySlot* kept, const PolicyPtr& policy,
                         const char* id) -> Result<void> {
     if (kept != nullptr && kept->policy() == policy) {

@@ -9,6 +9,7 @@
 #include "host/admin/exposition.h"
 #include "host/admin/host_check.h"
 #include "host/admin/status_json.h"
+#include "host/net/listen.h"
 #include "host/scheduler/scheduler.h"
 
 // g++ 12 inlines Asio's operator new for coroutine frames down to ::operator new, and then misses
@@ -84,25 +85,10 @@ AdminServer::~AdminServer() { stop(); }
 
 Result<void> AdminServer::start() {
   Shared& shared = *shared_;
-  const auto fail = [&](const ErrorCode& error) {
-    ErrorCode ignored;
-    shared.acceptor.close(ignored);
+  if (const ErrorCode error = listen(shared.acceptor, shared.address.host, shared.address.port))
     return Error{fmt::format("cannot listen on {} for [admin]: {}; choose another address",
                              shared.address.text, error.message())};
-  };
-  ErrorCode error;
-  const bool named = shared.address.host == "localhost";
-  const asio::ip::address ip =
-      named ? asio::ip::address_v4::loopback() : asio::ip::make_address(shared.address.host, error);
-  if (error) return fail(error);
-  const tcp::endpoint where(ip, shared.address.port);
-  shared.loopback = ip.is_loopback();
-  shared.acceptor.open(where.protocol(), error);
-  if (error) return fail(error);
-  shared.acceptor.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error) shared.acceptor.bind(where, error);
-  if (!error) shared.acceptor.listen(tcp::acceptor::max_listen_connections, error);
-  if (error) return fail(error);
+  shared.loopback = shared.acceptor.local_endpoint().address().is_loopback();
   shared.started_at = Scheduler::now();
   asio::co_spawn(
       shared.control, [self = shared_] { return self->accept(); }, asio::detached);

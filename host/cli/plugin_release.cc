@@ -5,7 +5,7 @@
 #include "host/config/values.h"
 #include "host/demo/http_client.h"
 #include "host/exit_codes.h"
-#include "host/net/asio.h"
+#include "host/net/resolve.h"
 
 namespace sluice {
 namespace {
@@ -37,15 +37,11 @@ int release_policy(const std::string& policy, const std::string& admin) {
                address ? "that cannot be the name of a policy" : "--admin: " + address.error());
     return kExitUsage;
   }
-  const bool named = address->host == "localhost";
-  const tcp::endpoint where(named ? asio::ip::address(asio::ip::address_v4::loopback())
-                                  : asio::ip::make_address(address->host),
-                            address->port);
   const std::string request = fmt::format(
       "POST /policies/release?policy={} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n"
       "Connection: close\r\n\r\n",
       name, address->text);
-  const demo::Exchange exchange = post(where, request);
+  const demo::Exchange exchange = post(resolve(address->host, address->port).front(), request);
   if (exchange.status == 200) {
     fmt::print("{} is released\n", name);
     return kExitOk;

@@ -90,13 +90,10 @@ Task<ReadResult> Exchange::receive() {
       refused = describe(record_.outcome, record_.reason, kRetryAfterMinSeconds, false,
                          limits.error_format);
     } else {
-      record_.outcome = Outcome::kRejectedBad;
-      refused = describe(refusal, limits.error_format);
+      refused = describe_bad(refusal);
     }
   }
-  request_.keep_alive = false;
-  co_await answer(*refused);
-  write_record();
+  co_await refuse(*refused);
   co_return ReadResult::kRefused;
 }
 
@@ -110,11 +107,17 @@ Task<bool> Exchange::run(std::shared_ptr<void> owner) {
   co_return keep && !client_gone_ && !client_.overrun();
 }
 
-Task<void> Exchange::refuse(const Refusal& refusal) {
+Task<void> Exchange::refuse(const Refusal& refusal) { co_await refuse(describe_bad(refusal)); }
+
+Task<void> Exchange::refuse(const ErrorAnswer& error) {
   request_.keep_alive = false;
-  record_.outcome = Outcome::kRejectedBad;
-  co_await answer(describe(refusal, settings_->listener.error_format));
+  co_await answer(error);
   write_record();
+}
+
+ErrorAnswer Exchange::describe_bad(const Refusal& refusal) {
+  record_.outcome = Outcome::kRejectedBad;
+  return describe(refusal, settings_->listener.error_format);
 }
 
 void Exchange::abandon() {
@@ -142,28 +145,20 @@ void Exchange::client_left() {
 
 // What can be refused before the body has been read; notes the outcome.
 std::optional<ErrorAnswer> Exchange::refusal_by_head() {
-  const config::ErrorFormat format = settings_->listener.error_format;
   const std::string& method = request_.method;
   if (method == "POST" && is_inference(api_of(request_.target))) {
     if (!worker_->scheduler.draining()) return std::nullopt;
     record_.outcome = Outcome::kRejectedDraining;
-    return describe(record_.outcome, Reason::kNone, kRetryAfterMinSeconds, false, format);
+    return describe(record_.outcome, Reason::kNone, kRetryAfterMinSeconds, false,
+                    settings_->listener.error_format);
   }
-  const Outcome before = std::exchange(record_.outcome, Outcome::kRejectedBad);
-  if (method == "POST") {
-    return describe(Refusal{404, "unknown-path", "unknown_path", "nothing is served at this path"},
-                    format);
-  }
-  if (method != "GET" && method != "HEAD" && method != "OPTIONS") {
-    return describe(Refusal{405, "bad-request", "method_not_allowed", "this method is not served"},
-                    format);
-  }
-  if (request_.has_body) {
-    return describe(
-        Refusal{400, "bad-request", "invalid_request", "only POST requests may have a body"},
-        format);
-  }
-  record_.outcome = before;
+  if (method == "POST")
+    return describe_bad({404, "unknown-path", "unknown_path", "nothing is served at this path"});
+  if (method != "GET" && method != "HEAD" && method != "OPTIONS")
+    return describe_bad({405, "bad-request", "method_not_allowed", "this method is not served"});
+  if (request_.has_body)
+    return describe_bad(
+        {400, "bad-request", "invalid_request", "only POST requests may have a body"});
   return std::nullopt;
 }
 
@@ -205,10 +200,8 @@ Task<bool> Exchange::serve_unparked() {
 }
 
 Task<bool> Exchange::serve_inference(Api api) {
-  if (auto refusal = worker_->classifier.classify(api, request_.body, facts_)) {
-    record_.outcome = Outcome::kRejectedBad;
-    co_return co_await answer(describe(*refusal, settings_->listener.error_format));
-  }
+  if (auto refusal = worker_->classifier.classify(api, request_.body, facts_))
+    co_return co_await answer(describe_bad(*refusal));
   const Routing& routing = *settings_->routing;
   routed_ = routing.route(facts_, request_.body, request_.headers, client_.peer(), request_id_,
                           Scheduler::now());

@@ -64,6 +64,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   bool interrupted() const { return client_gone_ || revoked_; }
 
   std::optional<ErrorAnswer> refusal_by_head();
+  ErrorAnswer describe_bad(const Refusal& refusal);  // notes the outcome
+  Task<void> refuse(const ErrorAnswer& error);       // and closes
   Task<bool> serve();
   Task<bool> serve_unparked();
   Task<bool> serve_inference(Api api);

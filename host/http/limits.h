@@ -16,7 +16,6 @@ inline constexpr size_t kUpstreamHeaderMax = size_t{64} << 10;  // bytes of an a
 inline constexpr size_t kInterimAnswersMax = 8;                 // 1xx answers before the real one
 inline constexpr size_t kReadStep = size_t{16} << 10;           // bytes asked of a socket at a time
 inline constexpr size_t kHeadStep = size_t{4} << 10;            // the same, where a request begins
-inline constexpr size_t kBodyStep = size_t{64} << 10;           // bytes by which a body grows
 inline constexpr size_t kBodyPadding = 64;  // capacity behind a body, for the JSON parser
 inline constexpr size_t kChunkHeaderMax =
     size_t{64} << 10;  // bytes of a chunk's header line, or of all trailers

@@ -115,10 +115,6 @@ Task<ReadResult> read_body(Client& client, Watchdog& watchdog, const config::Htt
   if (parser.is_done()) co_return ReadResult::kOk;
   parser.eager(true);  // all chunks at hand in one step
   const auto length = parser.content_length();
-  if (length && limits.max_body != 0 && *length > limits.max_body) {
-    refusal = too_large(413, "the body is too large");
-    co_return ReadResult::kRefused;
-  }
   watchdog.arm(limits.body_timeout_ns, client.socket());
   if (const auto expect = find_header(request.headers, "expect")) {
     if (!equals_ignoring_case(*expect, "100-continue")) {
@@ -140,7 +136,7 @@ Task<ReadResult> read_body(Client& client, Watchdog& watchdog, const config::Htt
         co_return ReadResult::kRefused;
       }
     }
-    // Room for what is left, a step at a time: a large Content-Length alone takes no memory.
+    // Room for what has come: a large Content-Length alone takes no memory.
     const size_t size = request.body.size();
     const uint64_t rest = parser.content_length_remaining().value_or(UINT64_MAX);
     const size_t left = std::min<uint64_t>(rest, client.buffer().size());

@@ -59,27 +59,16 @@ Relay::Relay(RelayContext context) : c_(std::move(context)) {
 // Parses what the buffer holds and appends the body bytes in it, as the client shall see them, to
 // the payload. False if the upstream breaks its own framing.
 bool Relay::parse() {
-  const bool in_place = c_.usage.passes_through();
-  std::array<char, kReadStep> apart;
+  std::array<char, kReadStep> plain;
   while (!c_.parser.is_done() && c_.connection.buffer.size() != 0) {
-    const size_t before = payload_.size();
-    const size_t room = std::min(c_.connection.buffer.size(), apart.size());
-    if (in_place) payload_.resize(before + room);
-    char* const plain = in_place ? payload_.data() + before : apart.data();
     auto& place = c_.parser.get().body();
-    place.data = plain;
-    place.size = room;
+    place.data = plain.data();
+    place.size = plain.size();
     place.more = true;
     ErrorCode ec;
     const size_t used = c_.parser.put(c_.connection.buffer.cdata(), ec);
     c_.connection.buffer.consume(used);
-    const std::string_view got(plain, room - place.size);
-    if (in_place) {
-      c_.usage.observe(got);
-      payload_.resize(before + got.size());
-    } else {
-      c_.usage.feed(got, payload_);
-    }
+    c_.usage.feed({plain.data(), plain.size() - place.size}, payload_);
     if (ec == http::error::need_more && c_.connection.buffer.size() > kUpstreamHeaderMax)
       return false;
     if (ec == http::error::need_more) break;

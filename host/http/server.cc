@@ -5,7 +5,7 @@
 
 #include "host/http/limits.h"
 #include "host/http/session.h"
-#include "host/net/resolve.h"
+#include "host/net/listen.h"
 
 namespace sluice {
 
@@ -30,19 +30,10 @@ HttpServer::HttpServer(Scheduler& scheduler, Backends& backends,
 HttpServer::~HttpServer() { stop(); }
 
 Result<uint16_t> HttpServer::listen(const config::SocketAddress& address) {
-  ErrorCode ec = asio::error::host_not_found;
   Acceptor& acceptor = listener_->acceptor;
-  for (const tcp::endpoint& endpoint : resolve(address.host, address.port)) {
-    ec = {};
-    acceptor.open(endpoint.protocol(), ec);
-    if (!ec) acceptor.set_option(Acceptor::reuse_address(true), ec);
-    if (!ec) acceptor.bind(endpoint, ec);
-    if (!ec) acceptor.listen(Acceptor::max_listen_connections, ec);
-    if (!ec) return acceptor.local_endpoint().port();
-    ErrorCode ignored;
-    acceptor.close(ignored);
-  }
-  return Error{fmt::format("cannot listen on {}: {}", address.text, ec.message())};
+  if (const ErrorCode error = sluice::listen(acceptor, address.host, address.port))
+    return Error{fmt::format("cannot listen on {}: {}", address.text, error.message())};
+  return acceptor.local_endpoint().port();
 }
 
 void HttpServer::start() {

@@ -1,5 +1,6 @@
 """Bad configurations, plugin files and requests: a clear refusal, and all others are served on."""
 
+import itertools
 import os
 import shutil
 import socket
@@ -134,9 +135,11 @@ class BadConfiguration(harness.E2eTest):
 
     def test_an_address_in_use_exits_with_5_and_is_named(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
-            address = f"127.0.0.1:{taken.getsockname()[1]}"
-            for listener in ("listen.http", "admin"):
-                with self.subTest(listener=listener):
+            port = taken.getsockname()[1]
+            for listener, address in itertools.product(
+                ("listen.http", "admin"), (f"127.0.0.1:{port}", f"localhost:{port}")
+            ):
+                with self.subTest(listener=listener, address=address):
                     addresses = {
                         name: f"127.0.0.1:{harness.free_port()}"
                         for name in ("listen.http", "admin")
