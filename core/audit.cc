@@ -33,7 +33,10 @@ Stats Engine::stats() const {
           .endpoints = e.endpoints.stats(),
           .policies = {},
           .passes_hold = e.passes_hold,
-          .passes_idle = e.passes_idle};
+          .passes_idle = e.passes_idle,
+          .passes_ceiling = e.passes_ceiling,
+          .holds_size = e.holds_size,
+          .holds_better = e.holds_better};
   for (const auto& band : e.bands) {
     TimeNs oldest = kNever;
     if (band->ledger.parked != 0)
@@ -85,7 +88,8 @@ std::vector<FlowStats> Engine::flow_stats() const {
 std::optional<std::string> Engine::audit() const {
   Impl& e = *impl_;
   std::vector<Ledger> counted(e.bands.size());
-  std::vector<uint64_t> at_endpoint(kEndpointsMax);
+  std::vector<uint64_t> at_endpoint(kEndpointsMax), tokens_at(kEndpointsMax),
+      earmarks(kEndpointsMax);
   std::vector<uint64_t> of_tenant(e.pipeline.tenants.size());
   std::optional<std::string> wrong;
   const auto check = [&](const std::string& what, uint64_t a, uint64_t b) {
@@ -106,11 +110,13 @@ std::optional<std::string> Engine::audit() const {
       check(name + " is past its deadline", e.deadlines.earliest(r) <= e.now_ns, 0);
       check(name + " is doomed", r.doomed, 0);
       check(name + " is charged", r.charged, 0);
+      check(name + " has tokens reserved", r.reserved, 0);
     } else {
       ++l.in_flight;
       l.in_flight_bytes += r.bytes;
       l.in_flight_cost += r.charged;
       ++at_endpoint[r.endpoint];
+      tokens_at[r.endpoint] += r.reserved;
       check(name + " in flight is in its flow's heap", r.flow_place == kNotInHeap, 1);
       check(name + " in flight has deadlines",
             r.serving_place == kNotInHeap && r.empty_place == kNotInHeap &&
@@ -136,7 +142,7 @@ std::optional<std::string> Engine::audit() const {
     sum.parked_bytes += found.parked_bytes;
 
     std::vector<uint32_t> waiting(e.endpoints.classes().size());
-    uint32_t admissible = 0, ready = 0, waiting_flows = 0;
+    uint32_t admissible = 0, ready = 0, waiting_flows = 0, held = 0;
     band->flows.for_each([&](const Flow& flow) {
       const Request* head = flow.head();
       check(name + " flow " + flow.name + ": class of its head", flow.cls,
@@ -146,6 +152,21 @@ std::optional<std::string> Engine::audit() const {
       check(name + " flow " + flow.name + ": listed by arrival", listed, flow.parked.size());
       if (head == nullptr) return;
       ++waiting_flows;
+      if (flow.held != Flow::Held::kNo) {
+        const std::string whose = name + " flow " + flow.name;
+        check(whose + ": held, but ready", band->flows.is_ready(flow.slot), 0);
+        check(whose + ": held is its head", flow.held_head.seq, head->id.seq);
+        check(whose + ": listed as held", e.held[flow.held_place] == &flow, 1);
+        if (flow.held == Flow::Held::kSize) {
+          ++held;
+          ++earmarks[flow.earmark];
+          check(whose + ": held for its size, but there is room for it",
+                !e.at_ceiling(*band) && (e.endpoints.takes(flow.earmark, head->size()) ||
+                                         e.any_that_fits(*head).has_value()),
+                0);
+        }
+        return;
+      }
       ++waiting[head->cls];
       const bool room = e.endpoints.at(head->cls).rooms != 0;
       admissible += room;
@@ -161,7 +182,9 @@ std::optional<std::string> Engine::audit() const {
     for (uint32_t cls = 0; cls < waiting.size(); ++cls)
       check(name + ": waiting in class " + std::to_string(cls), waiting[cls],
             band->waiting_in(cls));
-    const bool may_wait = band->config.hold_when_blocked || band->fairness.may_idle();
+    check(name + ": held flows", held, band->held);
+    const bool may_wait =
+        band->config.hold_when_blocked || band->fairness.may_idle() || e.at_ceiling(*band);
     if (!may_wait) check(name + ": admissible work left behind", band->admissible, 0);
   }
   check("all: parked", sum.parked, e.total.parked);
@@ -175,9 +198,13 @@ std::optional<std::string> Engine::audit() const {
     const std::string name = "endpoint " + std::to_string(endpoint.slot);
     check(name + ": in flight", at_endpoint[endpoint.slot], endpoint.in_flight);
     check(name + ": has room",
-          endpoint.up && !endpoint.ghost && endpoint.paused_until_ns == 0 &&
-              endpoint.in_flight < endpoint.limit,
+          endpoint.up && !endpoint.ghost && endpoint.paused_until_ns == 0 && !endpoint.earmarked &&
+              endpoint.in_flight < endpoint.limit &&
+              (endpoint.limit_tokens == 0 || endpoint.in_flight == 0 ||
+               endpoint.in_flight_tokens < endpoint.limit_tokens),
           e.endpoints.has_room(endpoint.slot));
+    check(name + ": tokens in flight", tokens_at[endpoint.slot], endpoint.in_flight_tokens);
+    check(name + ": earmarks", earmarks[endpoint.slot], endpoint.earmarked);
   }
   for (const EligibilityClass& cls : e.endpoints.classes())
     if (cls.in_use) check("class: rooms", cls.members.count_in(e.endpoints.room()), cls.rooms);

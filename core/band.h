@@ -30,7 +30,8 @@ struct Band {
   TimeNs ask_again_ns = kNever;      // a fairness policy that idles wants to be asked then
 
   std::vector<uint32_t> waiting_in_class;  // waiting flows by the class of their head
-  uint32_t admissible = 0;                 // waiting flows whose class has room
+  uint32_t admissible = 0;                 // waiting flows whose class has room, held ones aside
+  uint32_t held = 0;                       // flows whose head is kept back for its size
 
   uint64_t event_mask = 0;        // what any of its listeners wants
   std::vector<ToldEvent> events;  // not yet heard

@@ -266,6 +266,18 @@ struct DecisionChecker::Impl {
     idle.push_back(&b);
   }
 
+  void on_held(const LogRecord& record, bool held) {
+    Request* r = live(record, held ? "is kept back" : "is no longer kept back");
+    if (r == nullptr) return;
+    if (!r->parked()) {
+      violation(What::kLedger,
+                [&] { return words(record.seq, *r) + " is kept back while it is in flight"; });
+      return;
+    }
+    if (held) ++report.held;
+    state.hold(*r, held ? record.seq : 0);
+  }
+
   void on_settled() {
     ++report.calls;
     opening = false;
@@ -330,6 +342,10 @@ struct DecisionChecker::Impl {
         return on_end(record);
       case Kind::kIdle:
         return on_idle(record);
+      case Kind::kHeld:
+        return on_held(record, true);
+      case Kind::kFree:
+        return on_held(record, false);
       case Kind::kSettled:
         return on_settled();
       case Kind::kGap:

@@ -10,9 +10,10 @@ using Kind = LogRecord::Kind;
 
 // The words of the format. They are the file's, not the program's: renaming an enumerator leaves
 // them alone.
-constexpr std::array<std::string_view, 12> kKindWords = {"band", "endpoint", "class",   "submit",
-                                                         "move", "dispatch", "requeue", "end",
-                                                         "idle", "settled",  "gap",     "close"};
+constexpr std::array<std::string_view, 14> kKindWords = {
+    "band", "endpoint", "class", "submit", "move",    "dispatch", "requeue",
+    "end",  "idle",     "held",  "free",   "settled", "gap",      "close"};
+constexpr std::array<std::string_view, 2> kHeldWords = {"size", "better"};
 constexpr std::array<std::string_view, kOutcomes> kOutcomeWords = {"completed",
                                                                    "upstream_error",
                                                                    "client_gone",
@@ -244,6 +245,12 @@ bool read_fields(Reader& in, ParsedRecord& out) {
     }
     case Kind::kIdle:
       return in.field(" band=", r.band);
+    case Kind::kHeld:
+      if (!in.field(" #", r.seq) || !in.expect(" ")) return false;
+      r.value = index_of(kHeldWords, in.word());
+      return r.value != kHeldWords.size() || in.fail("a reason before this");
+    case Kind::kFree:
+      return in.field(" #", r.seq);
     case Kind::kGap:
       return in.field(" lost=", r.value);
     case Kind::kSettled:
@@ -324,6 +331,14 @@ void format_line(const LogRecord& r, std::string& out) {
       break;
     case Kind::kIdle:
       append_field(out, " band=", r.band);
+      break;
+    case Kind::kHeld:
+      append_field(out, " #", r.seq);
+      out += ' ';
+      out += kHeldWords[r.value];
+      break;
+    case Kind::kFree:
+      append_field(out, " #", r.seq);
       break;
     case Kind::kGap:
       append_field(out, " lost=", r.value);

@@ -38,9 +38,14 @@ struct LogRecord {
     kRequeue,
     // seq, outcome: parked or in flight -> ended.
     kEnd,
-    // band: its fairness policy chose to idle, or it holds. Until the band's next record, or the
+    // band: its fairness policy chose to idle, it holds, or it is at its ceiling. Until the band's next record, or the
     // next kSettled.
     kIdle,
+    // seq, value = why (0 = for its size, 1 = for a better endpoint): the head of its flow is kept
+    // back although endpoints have room. Until it leaves, or kFree.
+    kHeld,
+    // seq: it is not any more.
+    kFree,
     // End of an engine call: from here on nothing admissible may be parked.
     kSettled,
     // value = records that are missing here. Of a DecisionLog that could not keep up, not of core.

@@ -82,9 +82,16 @@ void State::park(uint64_t seq, Request& r) {
 void State::unpark(uint64_t seq, const Request& r) {
   Class* old_head = r.flow->head_class();
   r.flow->parked.erase({r.key, seq});
+  if (r.flow->held == seq) r.flow->held = 0;
   head_moved(*r.band, old_head, r.flow->head_class());
   if (--r.band->parked == 0) std::erase(waiting_, r.band);
   --parked_;
+}
+
+void State::hold(const Request& r, uint64_t seq) {
+  Class* old_head = r.flow->head_class();
+  r.flow->held = seq;
+  head_moved(*r.band, old_head, r.flow->head_class());
 }
 
 void State::land(Request& r, uint32_t endpoint) {
@@ -102,7 +109,7 @@ uint64_t State::oldest_admissible(const Band& band) const {
   uint64_t oldest = UINT64_MAX;
   for (const auto& [seq, r] : requests_) {
     const bool could_go = r.band == &band && r.parked() && r.cls->rooms != 0 &&
-                          r.flow->parked.begin()->first.second == seq;
+                          r.flow->parked.begin()->first.second == seq && r.flow->held != seq;
     if (could_go) oldest = std::min(oldest, seq);
   }
   return oldest;

@@ -40,7 +40,12 @@ struct Flow {
   uint32_t id = 0;
   std::string name;                                        // escaped
   std::map<std::pair<uint64_t, uint64_t>, Class*> parked;  // by key and seq: the first is the head
-  Class* head_class() const { return parked.empty() ? nullptr : parked.begin()->second; }
+  uint64_t held = 0;  // seq of a head that is kept back; 0 = none
+  // Null also for a head that is kept back: it could not be dispatched.
+  Class* head_class() const {
+    return parked.empty() || parked.begin()->first.second == held ? nullptr
+                                                                  : parked.begin()->second;
+  }
 };
 
 struct Endpoint {
@@ -79,6 +84,8 @@ class State {
   // R's band, flow, class and key must be set, and stay until it is unparked.
   void park(uint64_t seq, Request& r);
   void unpark(uint64_t seq, const Request& r);
+  // SEQ of R's flow is kept back, if it is the head; 0 = none is.
+  void hold(const Request& r, uint64_t seq);
   void land(Request& r, uint32_t endpoint);
   void take_off(const Request& r);
 

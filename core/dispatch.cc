@@ -12,26 +12,60 @@ void Engine::Impl::dispatch_all() {
     // Into quarantine or out of it: keys of two policies must not be compared.
     while (band->keyed != band->ordering.active()) rekey(*band);
     band->ask_again_ns = kNever;  // also when nothing is left to ask about
-    if (band->admissible != 0) dispatch_band(*band);
+    if (band->flows.waiting_count() == 0) continue;
+    uint64_t dispatches = 0;
+    do {
+      dispatches = total.dispatches;
+      if (!held.empty()) serve_held(*band);
+      dispatch_band(*band);
+      // A head that has come up on the way may have a use for what is held.
+    } while (!held.empty() && total.dispatches != dispatches);
   }
+  held_seen = endpoints.version();
+  held_until = kNever;
+  for (const Flow* flow : held)
+    if (flow->held == Flow::Held::kBetter) held_until = std::min(held_until, flow->held_until);
+}
+
+// Whether what BAND and those below it have in flight is all that they may have.
+bool Engine::Impl::at_ceiling(const Band& band) const {
+  if (band.config.ceiling >= 1) return false;
+  const uint64_t room = endpoints.room_of_pool();
+  if (room == UINT64_MAX) return false;
+  uint64_t in_flight = 0;
+  for (size_t rank = band.rank; rank < bands.size(); ++rank)
+    in_flight += bands[rank]->ledger.in_flight;
+  const auto most = static_cast<uint64_t>(band.config.ceiling * static_cast<double>(room));
+  return in_flight >= std::max<uint64_t>(most, 1);
+}
+
+// BAND lets this turn pass although it has work; COUNTER says why.
+void Engine::Impl::pass(Band& band, uint64_t& counter) {
+  ++counter;
+  log({.kind = LogRecord::Kind::kIdle, .band = band.log_id});
 }
 
 void Engine::Impl::dispatch_band(Band& band) {
+  // Said even if nothing could go now: lower bands may free an endpoint that this one would like.
+  if (at_ceiling(band)) return pass(band, passes_ceiling);
   while (band.admissible != 0) {
+    if (band.config.hold_when_blocked && band.held != 0) return pass(band, passes_hold);
     flush(band);
     const uint32_t slot = pick_flow(band);
     if (slot == SLUICE_NONE) {
-      ++passes_idle;
-      log({.kind = LogRecord::Kind::kIdle, .band = band.log_id});
-      return;
+      return pass(band, passes_idle);
     }
     Flow* flow = band.flows.at(slot);
     if (endpoints.at(flow->cls).rooms != 0) {
-      dispatch(band, flow->head());
+      const Choice to = choose_endpoint(band, flow->head());
+      if (to.endpoint != kNone) {
+        dispatch(band, flow->head(), to);
+        if (at_ceiling(band)) return pass(band, passes_ceiling);
+      } else {
+        hold(band, flow, to.held, to.earmark);
+      }
     } else if (band.config.hold_when_blocked) {
-      ++passes_hold;
-      log({.kind = LogRecord::Kind::kIdle, .band = band.log_id});
-      return;
+      return pass(band, passes_hold);
     } else {
       mark_blocked(band, flow);
     }
@@ -60,9 +94,9 @@ uint32_t Engine::Impl::pick_flow(Band& band) {
   return round_robin(flows, band.cursor);
 }
 
-void Engine::Impl::dispatch(Band& band, Request* r) {
-  uint32_t cached = 0;
-  const uint32_t endpoint = choose_endpoint(band, r, &cached);
+void Engine::Impl::dispatch(Band& band, Request* r, const Choice& to) {
+  const uint32_t endpoint = to.endpoint;
+  const uint32_t cached = to.cached_tokens;
   Flow* flow = r->flow;
   const TimeNs parked_ns = r->parked_ns(now_ns);
 
@@ -75,6 +109,8 @@ void Engine::Impl::dispatch(Band& band, Request* r) {
   ++r->attempt;
   const uint64_t charged = cost_of(r->prompt_tokens, cached, r->output_expected);
   r->charged = charged;
+  r->reserved = r->size();
+  r->dispatched_ns = now_ns;
   r->parked_before = parked_ns;
   const RequestId id = r->id;
   log({.kind = LogRecord::Kind::kDispatch,
@@ -96,7 +132,7 @@ void Engine::Impl::dispatch(Band& band, Request* r) {
   });
   band.dispatch_rate.add(now_ns, 1);
   if (wants_prefix) prefixes.insert(r->prefix, endpoint);
-  endpoints.take(endpoint, charged);
+  endpoints.take(endpoint, charged, r->reserved);
   decisions.push_back({.kind = Decision::Kind::kDispatch,
                        .id = id,
                        .endpoint = endpoint,
@@ -104,11 +140,30 @@ void Engine::Impl::dispatch(Band& band, Request* r) {
                        .parked_ns = parked_ns});
 }
 
-// The best endpoint with room in the request's class; there is at least one.
-uint32_t Engine::Impl::choose_endpoint(Band& band, Request* r, uint32_t* cached_tokens) {
+// The best endpoint of the request's class that has room, of which there is at least one, and room
+// for its size. If none has, the one with the most left is to be emptied for it.
+Engine::Impl::Choice Engine::Impl::choose_endpoint(Band& band, Request* r) {
   candidate_slots.clear();
-  endpoints.at(r->cls).members.for_each_in(endpoints.room(),
-                                           [&](uint32_t slot) { candidate_slots.push_back(slot); });
+  uint32_t roomiest = kNone;
+  const EndpointSet& members = endpoints.at(r->cls).members;
+  members.for_each_in(endpoints.room(), [&](uint32_t slot) {
+    if (endpoints.fits(slot, r->size())) {
+      candidate_slots.push_back(slot);
+    } else if (roomiest == kNone || endpoints.free_tokens(slot) > endpoints.free_tokens(roomiest)) {
+      roomiest = slot;
+    }
+  });
+  const size_t free = candidate_slots.size();
+  if (free == 0) return {.held = Flow::Held::kSize, .earmark = roomiest};
+  // Those that are full may be worth waiting for.
+  const WaitForBetter& wait = pipeline.wait_for_better;
+  const bool may_wait = wait.min_gain > 0 && wait.wait_max_ns != 0 &&
+                        held_for_better < kBetterHeldMax &&
+                        (r->better_until == 0 || now_ns < r->better_until);
+  if (may_wait)
+    members.for_each([&](uint32_t slot) {
+      if (endpoints.waits_for(slot)) candidate_slots.push_back(slot);
+    });
   const size_t n = candidate_slots.size();
   candidate_cached.assign(n, 0);
   if (wants_prefix && !r->prefix.empty()) {
@@ -125,10 +180,20 @@ uint32_t Engine::Impl::choose_endpoint(Band& band, Request* r, uint32_t* cached_
     for (uint32_t slot : candidate_slots)
       candidates.push_back({slot, endpoints.in_flight(slot), 0});
     score(band, r);
+    if (n > free) {
+      const auto best = [](std::span<const Candidate> some) {
+        return std::ranges::max_element(some, {}, &Candidate::score)->score;
+      };
+      const std::span<const Candidate> all(candidates);
+      if (best(all.subspan(free)) - best(all.first(free)) >= wait.min_gain) {
+        if (r->better_until == 0) r->better_until = now_ns + wait.wait_max_ns;
+        return {.held = Flow::Held::kBetter};
+      }
+      candidates.resize(free);
+    }
     chosen = pick_endpoint(pipeline.picker, candidates, r->id.seq, random);
   }
-  *cached_tokens = candidate_cached[chosen];
-  return candidate_slots[chosen];
+  return {.endpoint = candidate_slots[chosen], .cached_tokens = candidate_cached[chosen]};
 }
 
 // Weighted sums of all scorers into candidates[].score.

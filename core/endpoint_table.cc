@@ -29,10 +29,11 @@ EndpointTable::Row& EndpointTable::row(uint32_t slot) {
   return rows_[slot];
 }
 
-void EndpointTable::set(uint32_t slot, uint32_t limit, bool up) {
+void EndpointTable::set(uint32_t slot, const EndpointLimits& limits, bool up) {
   Row& r = row(slot);
   if (!r.exists || r.ghost) {
     r.report = {};
+    r.learner = {};
     r.paused_until = r.pause = 0;
     r.dispatches = 0;
   }
@@ -40,10 +41,11 @@ void EndpointTable::set(uint32_t slot, uint32_t limit, bool up) {
   if (flips) up ? ++up_count_ : --up_count_;
   r.exists = true;
   r.ghost = false;
-  r.limit = limit;
+  r.given = limits;
   r.up = up;
   rows_stale_ = true;
-  endpoint_changed_(slot);
+  refresh_limits(slot);
+  announce(slot);
   refresh_room(slot);
   if (flips) refresh_derived();
 }
@@ -56,7 +58,7 @@ void EndpointTable::remove(uint32_t slot) {
   r.ghost = true;
   if (r.in_flight == 0) r.exists = false;
   rows_stale_ = true;
-  endpoint_changed_(slot);
+  announce(slot);
   refresh_room(slot);
   refresh_derived();
 }
@@ -67,13 +69,77 @@ void EndpointTable::report(uint32_t slot, const EndpointReport& report) {
   r.report = report;
   if (report.taken_ns == 0) r.report.waiting = r.report.running = 0, r.report.kv_used = 0;
   rows_stale_ = true;
+  if (!r.given.learn) return;
+  count(r, 0);
+  if (report.taken_ns == 0) {
+    r.learner.unheard();
+  } else {
+    r.learner.observe({.now = now_,
+                       .waiting = report.waiting,
+                       .running = report.running,
+                       .kv_used = report.kv_used,
+                       .kv_tokens_max = report.kv_tokens_max,
+                       .own_low = std::min(r.low, r.low_before),
+                       .own_high = r.high,
+                       .own_tokens = r.tokens_asked,
+                       .asked_ns = r.asked_ns,
+                       .tokens_short = r.tokens_short},
+                      r.given.gateways);
+  }
+  refresh_limits(slot);
+  refresh_room(slot);
 }
 
-void EndpointTable::take(uint32_t slot, uint64_t cost) {
+void EndpointTable::report_asked(uint32_t slot) {
+  Row& r = row(slot);
+  count(r, 0);
+  r.low_before = r.low;
+  r.low = r.high = r.in_flight;
+  r.tokens_asked = r.tokens;
+  r.asked_ns = now_;
+  r.tokens_short = r.earmarked;
+}
+
+// Changes what is in flight, and notes what it has been for more than a moment.
+void EndpointTable::count(Row& r, int change) {
+  if (now_ > r.changed_ns) r.low = std::min(r.low, r.in_flight);
+  r.changed_ns = now_;
+  r.in_flight += static_cast<uint32_t>(change);
+  r.high = std::max(r.high, r.in_flight);
+}
+
+// The limits in force, from those given and those learnt. Leaves refresh_room to the caller.
+void EndpointTable::refresh_limits(uint32_t slot) {
   Row& r = rows_[slot];
-  ++r.in_flight;
+  const uint32_t requests =
+      r.given.learn ? std::min(r.given.requests, r.learner.requests()) : r.given.requests;
+  uint64_t tokens = r.given.tokens;
+  if (r.given.learn && r.learner.tokens() != 0)
+    tokens = tokens != 0 ? std::min(tokens, r.learner.tokens()) : r.learner.tokens();
+  if (requests == r.limit && tokens == r.limit_tokens) return;
+  r.limit = requests;
+  r.limit_tokens = tokens;
+  ++version_;
+  if (!rows_stale_ && row_of_[slot] != kNone) limit_[row_of_[slot]] = requests;
+  announce(slot);
+}
+
+uint64_t EndpointTable::room_of_pool() const {
+  uint64_t sum = 0;
+  for (const Row& r : rows_) {
+    if (!r.exists || !r.up || r.ghost) continue;
+    if (r.limit == kNone) return UINT64_MAX;
+    sum += r.limit;
+  }
+  return sum;
+}
+
+void EndpointTable::take(uint32_t slot, uint64_t cost, uint64_t tokens) {
+  Row& r = rows_[slot];
+  count(r, 1);
   ++r.dispatches;
   r.cost += cost;
+  r.tokens += tokens;
   if (!rows_stale_ && row_of_[slot] != kNone) {
     inflight_[row_of_[slot]] = r.in_flight;
     inflight_cost_[row_of_[slot]] = r.cost;
@@ -81,10 +147,12 @@ void EndpointTable::take(uint32_t slot, uint64_t cost) {
   refresh_room(slot);
 }
 
-void EndpointTable::release(uint32_t slot, uint64_t cost) {
+void EndpointTable::release(uint32_t slot, uint64_t cost, uint64_t tokens) {
   Row& r = rows_[slot];
-  --r.in_flight;
+  count(r, -1);
   r.cost -= cost;
+  r.tokens -= tokens;
+  ++version_;
   if (r.ghost && r.in_flight == 0) r.exists = false;
   if (!rows_stale_ && row_of_[slot] != kNone) {
     inflight_[row_of_[slot]] = r.in_flight;
@@ -93,19 +161,33 @@ void EndpointTable::release(uint32_t slot, uint64_t cost) {
   refresh_room(slot);
 }
 
-void EndpointTable::charge(uint32_t slot, int64_t change) {
+void EndpointTable::grow(uint32_t slot, uint64_t cost, uint64_t tokens) {
   Row& r = rows_[slot];
-  r.cost += static_cast<uint64_t>(change);
+  r.cost += cost;
+  r.tokens += tokens;
   if (!rows_stale_ && row_of_[slot] != kNone) inflight_cost_[row_of_[slot]] = r.cost;
+  if (tokens != 0) refresh_room(slot);
 }
 
-void EndpointTable::pause(uint32_t slot, TimeNs now) {
+void EndpointTable::earmark(uint32_t slot, bool on) {
+  rows_[slot].earmarked = on;
+  if (on) rows_[slot].tokens_short = true;
+  refresh_room(slot);
+}
+
+void EndpointTable::rejected(uint32_t slot) {
   Row& r = rows_[slot];
-  if (!r.exists || r.ghost || r.paused_until > now) return;
+  if (!r.exists || r.ghost) return;
+  if (r.given.learn) {
+    r.learner.rejected(now_, r.in_flight);
+    refresh_limits(slot);
+    refresh_room(slot);
+  }
+  if (r.paused_until > now_) return;
   r.pause = std::clamp(r.pause * 2, kRejectionPauseMinNs, kRejectionPauseMaxNs);
-  r.paused_until = now + r.pause;
+  r.paused_until = now_ + r.pause;
   next_pause_end_ = std::min(next_pause_end_, r.paused_until);
-  endpoint_changed_(slot);
+  announce(slot);
   refresh_room(slot);
 }
 
@@ -122,21 +204,37 @@ void EndpointTable::end_pauses(TimeNs now) {
       continue;
     }
     r.paused_until = 0;
-    endpoint_changed_(slot);
+    announce(slot);
     refresh_room(slot);
   }
 }
 
-bool EndpointTable::open(uint32_t slot) const {
-  const Row& r = rows_[slot];
+bool EndpointTable::usable(const Row& r) {
   return r.exists && r.up && !r.ghost && r.paused_until == 0;
 }
 
-void EndpointTable::refresh_room(uint32_t slot) {
+bool EndpointTable::out_of_tokens(const Row& r) {
+  return r.limit_tokens != 0 && r.in_flight != 0 && r.tokens >= r.limit_tokens;
+}
+
+bool EndpointTable::open(uint32_t slot) const {
   const Row& r = rows_[slot];
+  return usable(r) && !r.earmarked && !out_of_tokens(r);
+}
+
+void EndpointTable::announce(uint32_t slot) {
+  rows_[slot].said_open = open(slot);
+  endpoint_changed_(slot);
+}
+
+void EndpointTable::refresh_room(uint32_t slot) {
+  Row& r = rows_[slot];
+  if (out_of_tokens(r)) r.tokens_short = true;
+  if (open(slot) != r.said_open) announce(slot);
   const bool now = open(slot) && r.in_flight < r.limit;
   if (now == room_.contains(slot)) return;
   if (now) {
+    ++version_;
     room_.insert(slot);
     for (uint32_t cls : r.classes)
       if (classes_[cls].rooms++ == 0) room_changed_(cls, true);
@@ -292,8 +390,19 @@ std::vector<EndpointStats> EndpointTable::stats() const {
   for (uint32_t slot = 0; slot < rows_.size(); ++slot) {
     const Row& r = rows_[slot];
     if (!r.exists) continue;
-    all.push_back(
-        {slot, r.up, r.ghost, r.limit, r.in_flight, r.cost, r.dispatches, r.paused_until});
+    all.push_back({.slot = slot,
+                   .up = r.up,
+                   .ghost = r.ghost,
+                   .limit = r.limit,
+                   .in_flight = r.in_flight,
+                   .in_flight_cost = r.cost,
+                   .dispatches = r.dispatches,
+                   .paused_until_ns = r.paused_until,
+                   .limit_tokens = r.limit_tokens,
+                   .in_flight_tokens = r.tokens,
+                   .learns = r.given.learn,
+                   .doubted = r.learner.doubted(),
+                   .earmarked = r.earmarked});
   }
   return all;
 }

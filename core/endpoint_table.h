@@ -1,7 +1,8 @@
 // The endpoints of the pool, the eligibility classes over them, and who has room.
 //
-// Room is counted, not sampled: an endpoint has room while it is up, not paused, and has fewer
-// requests in flight than its limit. A class has `rooms` endpoints with room; it is kept current by
+// Room is counted, not sampled: an endpoint has room while it is up, not paused, not earmarked, and
+// has less in flight than its limits, in requests and in tokens. Its limits are given, or learnt
+// below what is given. A request fits if its size does, or if nothing else is there. A class has `rooms` endpoints with room; it is kept current by
 // each change, so that asking is O(1). Classes come from the driver (define) or are derived from
 // one by leaving out endpoints that broke under a request. Complexity: a change of one endpoint's
 // room is O(classes that contain it).
@@ -16,6 +17,7 @@
 #include "core/endpoint_set.h"
 #include "core/flow_table.h"
 #include "core/pipeline.h"
+#include "core/room_learner.h"
 #include "core/stats.h"
 
 namespace sluice {
@@ -41,14 +43,19 @@ class EndpointTable {
                 EndpointChanged endpoint_changed);
   void absent_changed() { rows_stale_ = true; }
 
-  void set(uint32_t slot, uint32_t limit, bool up);
+  void set_now(TimeNs now) { now_ = now; }
+  void set(uint32_t slot, const EndpointLimits& limits, bool up);
   void remove(uint32_t slot);
+  void report_asked(uint32_t slot);
   void report(uint32_t slot, const EndpointReport& report);
-  void take(uint32_t slot, uint64_t cost);  // a request was dispatched there
-  void release(uint32_t slot, uint64_t cost);
-  void charge(uint32_t slot, int64_t change);
-  void pause(uint32_t slot, TimeNs now);  // the engine rejected: leave it alone for a while
-  void worked(uint32_t slot);             // the engine accepted: forget earlier rejections
+  // A request was dispatched there: its cost, and the tokens that it takes.
+  void take(uint32_t slot, uint64_t cost, uint64_t tokens);
+  void release(uint32_t slot, uint64_t cost, uint64_t tokens);
+  void grow(uint32_t slot, uint64_t cost, uint64_t tokens);
+  void rejected(uint32_t slot);  // by the engine: it is full; leave it alone for a while
+  // Keeps the endpoint for one request, or lets it go: it has no room for any other.
+  void earmark(uint32_t slot, bool on);
+  void worked(uint32_t slot);  // the engine accepted: forget earlier rejections
   void end_pauses(TimeNs now);
   TimeNs next_pause_end() const { return next_pause_end_; }
 
@@ -58,7 +65,30 @@ class EndpointTable {
   const EndpointSet& room() const { return room_; }
   uint32_t in_flight(uint32_t slot) const { return rows_[slot].in_flight; }
   uint32_t limit(uint32_t slot) const { return rows_[slot].limit; }
-  // Whether the log should call it open: up and not paused.
+  bool fits(uint32_t slot, uint64_t tokens) const {
+    const Row& r = rows_[slot];
+    return r.limit_tokens == 0 || r.in_flight == 0 || r.tokens + tokens <= r.limit_tokens;
+  }
+  // Of its limit, tokens that are not taken; 0 beyond it.
+  uint64_t free_tokens(uint32_t slot) const {
+    const Row& r = rows_[slot];
+    return r.limit_tokens > r.tokens ? r.limit_tokens - r.tokens : 0;
+  }
+  // Whether an earmarked endpoint could take the request that it is kept for.
+  bool takes(uint32_t slot, uint64_t tokens) const {
+    return usable(rows_[slot]) && rows_[slot].in_flight < rows_[slot].limit && fits(slot, tokens);
+  }
+  // It is up, and full of requests: room will come.
+  bool waits_for(uint32_t slot) const {
+    return slot < rows_.size() && open(slot) && rows_[slot].in_flight >= rows_[slot].limit;
+  }
+  bool usable(uint32_t slot) const { return usable(rows_[slot]); }
+  const std::vector<uint32_t>& classes_of(uint32_t slot) const { return rows_[slot].classes; }
+  // Requests in flight that all endpoints together may have; UINT64_MAX = no limit.
+  uint64_t room_of_pool() const;
+  // Changes whenever an endpoint may have become able to take more.
+  uint64_t version() const { return version_; }
+  // Whether the log should call it open: up, not paused, not earmarked, with tokens left.
   bool open(uint32_t slot) const;
 
   // Classes by the engine's own index.
@@ -82,21 +112,38 @@ class EndpointTable {
 
  private:
   struct Row {
-    bool exists = false, up = false, ghost = false;
-    uint32_t limit = 0, in_flight = 0;
+    bool exists = false, up = false, ghost = false, earmarked = false;
+    EndpointLimits given;
+    RoomLearner learner;
+    uint32_t limit = 0, in_flight = 0;  // the limits are those in force
+    uint64_t limit_tokens = 0, tokens = 0;
     uint64_t cost = 0, dispatches = 0;
+    // What was in flight for more than a moment: since a report was asked for last, and between
+    // that one and the one before.
+    uint32_t low = 0, high = 0, low_before = 0;
+    uint64_t tokens_asked = 0;
+    TimeNs asked_ns = 0, changed_ns = 0;
+    bool tokens_short = false;  // since then there were too few tokens left for somebody
+    bool said_open = false;     // as announced last
     TimeNs paused_until = 0, pause = 0;
     EndpointReport report;
     std::vector<uint32_t> classes;  // that contain it
   };
 
   Row& row(uint32_t slot);
+  void count(Row& r, int change);
+  void refresh_limits(uint32_t slot);
+  void announce(uint32_t slot);
+  static bool usable(const Row& r);
+  static bool out_of_tokens(const Row& r);
   void refresh_room(uint32_t slot);
   void set_members(uint32_t cls, const EndpointSet& members);
   EndpointSet rest_of(const EndpointSet& all, const std::vector<uint32_t>& excluded) const;
   void refresh_derived();  // O(derived classes): those of requests that broke and are not over
   void rebuild_rows();
 
+  TimeNs now_ = 0;
+  uint64_t version_ = 0;
   const AbsentColumns& absent_;
   RoomChanged room_changed_;
   EndpointChanged endpoint_changed_;

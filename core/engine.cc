@@ -75,7 +75,13 @@ RequestId Engine::submit(TimeNs now, const Submission& submission) {
   r->prompt_tokens = s.prompt_tokens;
   r->output_expected = s.output_expected;
   r->output_max = s.output_max;
-  r->cost = e.cost_of(s.prompt_tokens, 0, s.output_expected);
+  r->choices = s.choices;
+  if (s.prompt_bytes != kNone) {
+    r->prompt_bytes = s.prompt_bytes;
+    r->prompt_tokens = e.estimates.prompt_tokens(s.model_hash, s.prompt_bytes);
+    r->output_expected = e.estimates.output_tokens(s.model_hash, s.output_max, s.choices);
+  }
+  r->cost = e.cost_of(r->prompt_tokens, 0, r->output_expected);
   r->ints.assign(s.ints.begin(), s.ints.end());
   r->floats.assign(s.floats.begin(), s.floats.end());
   if (e.wants_prefix) r->prefix.assign(s.prefix.begin(), s.prefix.end());
@@ -106,20 +112,25 @@ Engine::Cancel Engine::cancel(TimeNs now, RequestId id) {
   return result;
 }
 
-void Engine::progress(TimeNs now, RequestId id, uint32_t output_tokens) {
+void Engine::progress(TimeNs now, RequestId id, uint32_t output_events) {
   Impl& e = *impl_;
   e.enter(now);
   Request* r = e.find(id);
+  const uint32_t output_tokens =
+      r != nullptr ? e.estimates.tokens_of_events(r->model_hash, output_events) : 0;
   if (r != nullptr && r->state == Request::State::kInFlight && output_tokens > r->output_tokens) {
     Band& band = e.band_of(*r);
     const uint32_t before = std::exchange(r->output_tokens, output_tokens);
     const uint64_t cost = e.cost_of(r->prompt_tokens, r->cached_tokens, output_tokens);
+    const uint64_t size = uint64_t{r->prompt_tokens} + output_tokens;
+    if (size > r->reserved)
+      e.endpoints.grow(r->endpoint, 0, size - std::exchange(r->reserved, size));
     if (cost > r->charged) {
       const int64_t growth = static_cast<int64_t>(cost - r->charged);
       r->charged = cost;
       band.flows.in_flight(r->flow, 0, growth);
       band.flows.charge(r->flow, growth);
-      e.endpoints.charge(r->endpoint, growth);
+      e.endpoints.grow(r->endpoint, static_cast<uint64_t>(growth), 0);
       e.count(band, [&](Ledger& l) {
         l.in_flight_cost += static_cast<uint64_t>(growth);
         l.served_cost += static_cast<uint64_t>(growth);
@@ -185,8 +196,8 @@ bool Engine::requeue(TimeNs now, RequestId id, Requeue why) {
   const uint64_t key_before = r->key;
   e.park(r);
   if (r->key != key_before) e.log_request(LogRecord::Kind::kMove, *r);
-  if (why == Requeue::kRejected) e.endpoints.pause(endpoint, e.now_ns);
-  e.endpoints.release(endpoint, charged);
+  if (why == Requeue::kRejected) e.endpoints.rejected(endpoint);
+  e.endpoints.release(endpoint, charged, std::exchange(r->reserved, 0));
   if (e.drained) {
     e.end_parked(r, Outcome::kDrained, Reason::kNone, true);
   } else if (r->host_class == kNone) {
@@ -199,11 +210,11 @@ bool Engine::requeue(TimeNs now, RequestId id, Requeue why) {
 
 // ---- endpoints ----
 
-void Engine::set_endpoint(TimeNs now, uint32_t slot, uint32_t limit, bool up) {
+void Engine::set_endpoint(TimeNs now, uint32_t slot, const EndpointLimits& limits, bool up) {
   if (slot >= kEndpointsMax) return;
   Impl& e = *impl_;
   e.enter(now);
-  e.endpoints.set(slot, limit, up);
+  e.endpoints.set(slot, limits, up);
   e.log_classes();
   e.pool_may_have_flipped();
   e.leave();
@@ -221,6 +232,14 @@ void Engine::remove_endpoint(TimeNs now, uint32_t slot) {
 }
 
 bool Engine::endpoint_idle(uint32_t slot) const { return impl_->endpoints.idle(slot); }
+
+void Engine::report_asked(TimeNs now, uint32_t slot) {
+  if (slot >= kEndpointsMax) return;
+  Impl& e = *impl_;
+  e.enter(now);
+  e.endpoints.report_asked(slot);
+  e.leave();
+}
 
 void Engine::report(TimeNs now, uint32_t slot, const EndpointReport& report) {
   if (slot >= kEndpointsMax) return;
@@ -270,7 +289,7 @@ void Engine::advance(TimeNs now) {
 
 TimeNs Engine::next_deadline() const {
   const Impl& e = *impl_;
-  TimeNs at = std::min(e.deadlines.next(), e.endpoints.next_pause_end());
+  TimeNs at = std::min({e.deadlines.next(), e.endpoints.next_pause_end(), e.held_until});
   for (const auto& band : e.bands) at = std::min(at, band->ask_again_ns);
   return at;
 }
@@ -360,6 +379,7 @@ void Engine::set_log(TimeNs now, DecisionLog* log) {
 
 void Engine::Impl::enter(TimeNs now) {
   now_ns = std::max(now_ns, now);
+  endpoints.set_now(now_ns);
   endpoints.end_pauses(now_ns);
   expire();
 }
@@ -428,14 +448,31 @@ void Engine::Impl::end_in_flight(Request* r, const Completion& c) {
   // estimate stands.
   uint64_t cost = r->charged;
   if (c.has_usage) {
+    if (c.outcome == Outcome::kCompleted)
+      estimates.learn(r->model_hash, {.prompt_bytes = r->prompt_bytes,
+                                      .prompt_tokens = c.prompt_tokens,
+                                      .output_tokens = c.output_tokens,
+                                      .choices = r->choices,
+                                      .events = c.output_events,
+                                      .elapsed = now_ns - r->dispatched_ns});
     r->prompt_tokens = c.prompt_tokens;
     r->cached_tokens = std::min(c.cached_tokens, c.prompt_tokens);
     r->output_tokens = c.output_tokens;
     cost = cost_of(c.prompt_tokens, r->cached_tokens, c.output_tokens);
-  } else if (r->output_tokens != 0) {
-    cost = cost_of(r->prompt_tokens, r->cached_tokens, r->output_tokens);
-  } else if (c.outcome != Outcome::kCompleted) {
-    cost = 0;
+  } else {
+    uint32_t output =
+        std::max(r->output_tokens, estimates.tokens_of_events(r->model_hash, c.output_events));
+    // An answer that comes in one piece was worked on all the time, though nothing was seen of it.
+    const bool unseen = output == 0 && c.outcome != Outcome::kUpstreamError;
+    if (unseen && c.outcome != Outcome::kCompleted)
+      output =
+          estimates.tokens_of_time(r->model_hash, now_ns - r->dispatched_ns, r->output_expected);
+    if (output != 0) {
+      r->output_tokens = output;
+      cost = cost_of(r->prompt_tokens, r->cached_tokens, output);
+    } else if (c.outcome != Outcome::kCompleted) {
+      cost = 0;
+    }
   }
   const uint64_t charged = std::exchange(r->charged, cost);
   const int64_t change = static_cast<int64_t>(cost) - static_cast<int64_t>(charged);
@@ -462,8 +499,9 @@ void Engine::Impl::end_in_flight(Request* r, const Completion& c) {
   if (c.outcome == Outcome::kCompleted) endpoints.worked(r->endpoint);
   endpoints.drop(r->cls);
   const uint32_t endpoint = r->endpoint;
+  const uint64_t reserved = r->reserved;
   requests.free(r->id.slot);
-  endpoints.release(endpoint, charged);
+  endpoints.release(endpoint, charged, reserved);
   may_be_idle(band, flow);
 }
 

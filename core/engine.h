@@ -14,8 +14,8 @@
 //   1. submitted = parked + in flight + ended, for requests and bytes, per band and in all.
 //   2. No id ends twice, nothing ended is dispatched, nothing is dispatched after a deadline.
 //   3. No admissible pair of request and endpoint is left: a parked request whose class has room
-//   waits only behind
-//      `hold_when_blocked` or a fairness policy that may idle.
+//   waits only behind `hold_when_blocked`, a fairness policy that may idle, a band's ceiling, an
+//   endpoint that is being emptied for a large request, or a better endpoint; each is counted.
 //   4. A request was dispatched only while nothing in a higher band could have been.
 #pragma once
 
@@ -49,8 +49,9 @@ class Engine {
   // The client left. A parked request ends as kCancelled, without a decision. For one in flight the
   // driver closes upstream and then says complete(kClientGone).
   Cancel cancel(TimeNs now, RequestId id);
-  // Output tokens of a request in flight so far. Growth beyond the estimate is charged.
-  void progress(TimeNs now, RequestId id, uint32_t output_tokens);
+  // Events with output that a stream in flight has sent so far. What they are more than was
+  // estimated is charged, and taken of its endpoint's room.
+  void progress(TimeNs now, RequestId id, uint32_t output_events);
   // A request in flight is over. Returns false for an id that is not in flight.
   bool complete(TimeNs now, RequestId id, const Completion& completion);
   enum class Requeue : uint8_t {
@@ -62,12 +63,14 @@ class Engine {
   bool requeue(TimeNs now, RequestId id, Requeue why);
 
   // ---- endpoints; slots 0 .. kEndpointsMax-1 are the driver's to give ----
-  // New or changed. LIMIT: requests in flight at most (kNone = no limit). Not UP: no room, does not
-  // count as existing.
-  void set_endpoint(TimeNs now, uint32_t slot, uint32_t limit, bool up);
+  // New or changed. Not UP: no room, does not count as existing. Asking for the same limits again
+  // keeps what was learnt.
+  void set_endpoint(TimeNs now, uint32_t slot, const EndpointLimits& limits, bool up);
   // No room from now on; the slot may be given to another endpoint once endpoint_idle(slot).
   void remove_endpoint(TimeNs now, uint32_t slot);
   bool endpoint_idle(uint32_t slot) const;
+  // A report is being asked for: the next one is compared with what is in flight from here on.
+  void report_asked(TimeNs now, uint32_t slot);
   // What the endpoint said of its load. A report with taken_ns = 0 withdraws the one before: policies
   // then see an age of SLUICE_NEVER and no load, while the declared columns are as the report has them.
   void report(TimeNs now, uint32_t slot, const EndpointReport& report);

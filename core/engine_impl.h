@@ -2,6 +2,7 @@
 //   engine.cc       what drivers call: requests, endpoints, time
 //   queueing.cc     parking, flows and their heads, events to policies
 //   dispatch.cc     which request goes next, and where
+//   holding.cc      heads that are kept back although there is room
 //   admission.cc    limits and displacement
 //   reconfigure.cc  from one pipeline to another
 //   audit.cc        recounts, statistics
@@ -17,6 +18,7 @@
 #include "core/decision_log.h"
 #include "core/endpoint_table.h"
 #include "core/engine.h"
+#include "core/estimates.h"
 #include "core/limits.h"
 #include "core/picker.h"
 #include "core/prefix_index.h"
@@ -72,9 +74,31 @@ struct Engine::Impl {
   void dispatch_all();
   void dispatch_band(Band& band);
   uint32_t pick_flow(Band& band);
-  void dispatch(Band& band, Request* r);
-  uint32_t choose_endpoint(Band& band, Request* r, uint32_t* cached_tokens);
+  bool at_ceiling(const Band& band) const;
+  void pass(Band& band, uint64_t& counter);
+  // Where R goes; or that it is kept back, and why.
+  struct Choice {
+    uint32_t endpoint = kNone;
+    uint32_t cached_tokens = 0;
+    Flow::Held held = Flow::Held::kNo;
+    uint32_t earmark = kNone;
+  };
+  Choice choose_endpoint(Band& band, Request* r);
+  void dispatch(Band& band, Request* r, const Choice& to);
   void score(Band& band, Request* r);
+
+  // ---- holding.cc ----
+  // Keeps back the head of a flow that is waiting in a class with room.
+  void hold(Band& band, Flow* flow, Flow::Held why, uint32_t earmark);
+  void unhold(Band& band, Flow* flow);
+  void unhold_all();
+  // Before BAND picks: lets go what it may have of lower bands, and dispatches or lets go what of
+  // its own can be.
+  void serve_held(Band& band);
+  bool serve_held(Band& band, Flow* flow);
+  bool wanted_by(const Band& band, uint32_t endpoint);
+  bool fits_held_of(const Band& band, uint32_t endpoint);
+  std::optional<uint32_t> any_that_fits(const Request& r);
 
   // ---- admission.cc ----
   void enforce_limits(Request* newcomer);
@@ -127,7 +151,13 @@ struct Engine::Impl {
   Deadlines deadlines;
   std::vector<uint64_t> tenant_parked;  // by index into pipeline.tenants
   Ledger total;
-  uint64_t passes_hold = 0, passes_idle = 0;
+  uint64_t passes_hold = 0, passes_idle = 0, passes_ceiling = 0;
+  uint64_t holds_size = 0, holds_better = 0;
+  Estimates estimates;
+  std::vector<Flow*> held;       // at most one for its size an endpoint, and kBetterHeldMax
+  uint32_t held_for_better = 0;  // of them
+  uint64_t held_seen = 0;        // the endpoints' version when they were looked at last
+  TimeNs held_until = kNever;    // the first that stops waiting for a better endpoint
   std::vector<Decision> decisions;
 
   struct Scorer {

@@ -28,8 +28,15 @@ struct Flow {
   FlowHeap parked;
   Request* oldest = nullptr;  // the parked ones, by arrival
   Request* newest = nullptr;
-  uint32_t cls = kNone;            // eligibility class of the head; kNone while nothing is parked
-  bool blocked = false;            // its policies were told that the head has no room
+  uint32_t cls = kNone;  // eligibility class of the head; kNone while nothing is parked
+  bool blocked = false;  // its policies were told that the head has no room
+  // A head that is kept back although endpoints have room: for its size, which an endpoint is
+  // emptied for, or for a better endpoint.
+  enum class Held : uint8_t { kNo, kSize, kBetter } held = Held::kNo;
+  uint32_t held_place = 0;         // in the engine's list
+  RequestId held_head;             // that it is about
+  uint32_t earmark = kNone;        // kSize: the endpoint
+  TimeNs held_until = 0;           // kBetter
   Flow* blocked_before = nullptr;  // neighbours among the blocked flows of its class
   Flow* blocked_after = nullptr;
   TimeNs idle_since = 0;

@@ -27,6 +27,9 @@ inline constexpr uint32_t kExclusionsMax =
     8;  // endpoints that failed one request and are kept from it
 inline constexpr uint32_t kTenantFlowsMax =
     4096;  // slots of each band for flows of configured tenants, which are not put into the overflow
+inline constexpr uint32_t kBetterHeldMax =
+    64;  // flows that pass over a free endpoint for a better one, at a time
+inline constexpr size_t kModelsEstimatedMax = 1024;  // models with estimates of their own
 inline constexpr size_t kGenerationsKept =
     4;  // pipelines whose band and tenant numbers are still understood
 inline constexpr uint32_t kPrefixBlocksPerEndpoint =

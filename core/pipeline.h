@@ -21,6 +21,7 @@ struct BandConfig {
   uint64_t requests_max = 0;
   uint64_t bytes_max = 0;
   uint64_t requests_per_flow_max = 0;
+  double ceiling = 1;  // share of the pool's room that this band and those below may take together
   bool hold_when_blocked = false;  // wait for the picked flow instead of passing it over
   PolicyPtr ordering, fairness,
       eviction;  // null = built-in: arrival; round robin; refuse the newcomer
@@ -34,6 +35,13 @@ struct TenantConfig {
 struct ScorerConfig {
   PolicyPtr policy;
   float weight = 1;
+};
+
+// Waiting for a better endpoint than those with room: the score must be better by this, and the
+// request waits so long at most. 0 = never.
+struct WaitForBetter {
+  double min_gain = 0;  // in weighted score
+  TimeNs wait_max_ns = 0;
 };
 
 enum class PickerKind : uint8_t { kMaxScore, kWeightedRandom, kPowerOfTwo };
@@ -62,6 +70,7 @@ struct Pipeline {
   std::vector<ScorerConfig> scorers;  // none = built-in: least in flight
   PickerKind picker = PickerKind::kMaxScore;
   uint32_t picker_endpoints_max = 1;
+  WaitForBetter wait_for_better;
   CostConfig cost;
   AbsentColumns request_absent, endpoint_absent;
   uint32_t prefix_block_tokens = 64;  // tokens that one entry of Submission::prefix stands for

@@ -146,6 +146,7 @@ void Engine::Impl::use_class(Request* r, uint32_t cls) {
 void Engine::Impl::head_changed(Band& band, Flow* flow, const Request* old_head) {
   const Request* head = flow->head();
   if (head == old_head && (head == nullptr || head->cls == flow->cls)) return;
+  if (flow->held != Flow::Held::kNo) unhold(band, flow);
   const uint32_t old_cls = flow->cls;
   const uint32_t cls = head != nullptr ? head->cls : kNone;
   if (cls != old_cls) {

@@ -116,6 +116,7 @@ Result<void> Engine::Impl::reconfigure(Pipeline next) {
   if (!policies) return Error{policies.error()};
 
   // From here on nothing fails.
+  unhold_all();
   for (auto& band : bands) flush(*band);
   flush_scorers();
   ++epoch;

@@ -26,10 +26,15 @@ struct Request {
   uint64_t cost = 0;     // estimate while parked
   uint64_t charged = 0;  // while in flight: what its flow was charged for it
   uint64_t model_hash = 0;
+  uint32_t prompt_bytes = 0;  // 0 = not known
   uint32_t prompt_tokens = 0, cached_tokens = 0, output_expected = 0, output_max = 0;
+  uint32_t choices = 1;
   uint32_t output_tokens = 0;  // so far
-  uint32_t cls = 0;            // eligibility class, engine's own index
-  uint32_t host_class = 0;     // the driver's; kNone: in flight, and nobody else will serve it
+  uint64_t reserved = 0;       // in flight: tokens that it takes of its endpoint's room
+  TimeNs dispatched_ns = 0;
+  TimeNs better_until = 0;  // waits for a better endpoint until then at most; 0 = never did
+  uint32_t cls = 0;         // eligibility class, engine's own index
+  uint32_t host_class = 0;  // the driver's; kNone: in flight, and nobody else will serve it
   uint32_t endpoint = kNone;
   uint32_t attempt = 0;
   uint64_t epoch = 0;  // the engine's when it was dispatched: which states were charged for it
@@ -48,6 +53,8 @@ struct Request {
   std::vector<int64_t> ints;
   std::vector<double> floats;
 
+  // Tokens that it will take of an endpoint's room.
+  uint64_t size() const { return uint64_t{prompt_tokens} + output_expected; }
   TimeNs parked_ns(TimeNs now) const { return parked_before + (now - parked_since); }
 };
 

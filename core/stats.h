@@ -36,6 +36,10 @@ struct EndpointStats {
   uint32_t limit = 0, in_flight = 0;
   uint64_t in_flight_cost = 0, dispatches = 0;
   TimeNs paused_until_ns = 0;
+  uint64_t limit_tokens = 0, in_flight_tokens = 0;  // limit 0 = none
+  bool learns = false;                              // its limits are the engine's own finding
+  bool doubted = false;    // its reports do not count what it has in flight
+  bool earmarked = false;  // it is being emptied for a large request
 };
 
 struct PolicyStats {
@@ -60,8 +64,11 @@ struct Stats {
   std::vector<BandStats> bands;
   std::vector<EndpointStats> endpoints;
   std::vector<PolicyStats> policies;
-  uint64_t passes_hold = 0;  // rounds that ended because a band holds for its picked flow
-  uint64_t passes_idle = 0;  // rounds that ended because a fairness policy chose to idle
+  uint64_t passes_hold = 0;     // rounds that ended because a band holds for its picked flow
+  uint64_t passes_idle = 0;     // rounds that ended because a fairness policy chose to idle
+  uint64_t passes_ceiling = 0;  // rounds that ended at a band's ceiling
+  uint64_t holds_size = 0;      // heads that were kept back for want of room for their size
+  uint64_t holds_better = 0;    // heads that passed over a free endpoint for a better one
 };
 
 }  // namespace sluice

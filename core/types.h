@@ -59,18 +59,22 @@ const char* to_string(Reason reason);    // "queue-full"
 
 // What a request is, as the transport read it. Views are copied where they are kept.
 struct Submission {
-  std::string_view flow;             // the flow key's components, joined by '|'
-  uint64_t flow_hash = 0;            // of `flow`
-  uint64_t model_hash = 0;           // of the target model
-  uint64_t generation = 0;           // Pipeline::generation that `band` and `tenant` were read from
-  uint32_t band = 0;                 // index into Pipeline::bands
-  ClassId eligible = 0;              // where it may go
-  uint32_t tenant = kNone;           // index into Pipeline::tenants
-  uint32_t weight_milli = 1000;      // model weight x tenant weight; 1 .. 1'000'000
-  uint64_t bytes = 0;                // of its body
-  uint32_t prompt_tokens = 0;        // estimate
-  uint32_t output_expected = 0;      // estimate
-  uint32_t output_max = 0;           // as asked for; 0 = not given
+  std::string_view flow;         // the flow key's components, joined by '|'
+  uint64_t flow_hash = 0;        // of `flow`
+  uint64_t model_hash = 0;       // of the target model
+  uint64_t generation = 0;       // Pipeline::generation that `band` and `tenant` were read from
+  uint32_t band = 0;             // index into Pipeline::bands
+  ClassId eligible = 0;          // where it may go
+  uint32_t tenant = kNone;       // index into Pipeline::tenants
+  uint32_t weight_milli = 1000;  // model weight x tenant weight; 1 .. 1'000'000
+  uint64_t bytes = 0;            // of its body
+  // Of its prompt; the engine estimates the two below from it and from what the model's earlier
+  // requests did. kNone = they are given.
+  uint32_t prompt_bytes = kNone;
+  uint32_t prompt_tokens = 0;
+  uint32_t output_expected = 0;  // of all choices together
+  uint32_t output_max = 0;       // of each, as asked for; 0 = not given
+  uint32_t choices = 1;
   TimeNs wall_deadline_ns = kNever;  // from its header; on top of the band's TTLs
   std::span<const uint64_t> prefix;  // chained hashes of its prompt's blocks, first block first
   // Declared columns of requests; those beyond the end hold what Pipeline::request_absent says.
@@ -85,6 +89,19 @@ struct Completion {
   uint32_t prompt_tokens = 0;
   uint32_t cached_tokens = 0;  // part of prompt_tokens
   uint32_t output_tokens = 0;
+  uint32_t output_events = 0;  // of a stream: events with output, seen by the transport
+};
+
+// What an endpoint may have in flight.
+struct EndpointLimits {
+  uint32_t requests = kNone;  // kNone = no limit
+  uint64_t tokens = 0;        // of prompts and expected outputs; 0 = no limit
+  // The engine finds out how much of that the endpoint can take, from reports and rejections.
+  bool learn = false;
+  uint32_t gateways = 1;  // that share the endpoint, this one included
+
+  EndpointLimits() = default;
+  EndpointLimits(uint32_t requests_max) : requests(requests_max) {}
 };
 
 // Load of an endpoint as it told by itself.

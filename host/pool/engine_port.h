@@ -12,9 +12,10 @@ namespace sluice {
 class EnginePort {
  public:
   virtual ~EnginePort() = default;
-  virtual void set_endpoint(uint32_t slot, uint32_t limit, bool up) = 0;
+  virtual void set_endpoint(uint32_t slot, const EndpointLimits& limits, bool up) = 0;
   virtual void remove_endpoint(uint32_t slot) = 0;
   virtual bool endpoint_idle(uint32_t slot) = 0;
+  virtual void report_asked(uint32_t slot) = 0;
   virtual void report(uint32_t slot, const EndpointReport& report) = 0;
   virtual void set_class(ClassId id, const std::vector<uint32_t>& members) = 0;
   virtual void reclassify(const Scheduler::ClassOf& class_of) = 0;
@@ -24,9 +25,9 @@ class SchedulerPort final : public EnginePort {
  public:
   explicit SchedulerPort(Scheduler& scheduler) : scheduler_(scheduler) {}
 
-  void set_endpoint(uint32_t slot, uint32_t limit, bool up) override {
+  void set_endpoint(uint32_t slot, const EndpointLimits& limits, bool up) override {
     scheduler_.with_engine(
-        [&](Engine& engine, TimeNs now) { engine.set_endpoint(now, slot, limit, up); });
+        [&](Engine& engine, TimeNs now) { engine.set_endpoint(now, slot, limits, up); });
   }
   void remove_endpoint(uint32_t slot) override {
     scheduler_.with_engine([&](Engine& engine, TimeNs now) { engine.remove_endpoint(now, slot); });
@@ -34,6 +35,9 @@ class SchedulerPort final : public EnginePort {
   bool endpoint_idle(uint32_t slot) override {
     return scheduler_.with_engine(
         [&](Engine& engine, TimeNs) { return engine.endpoint_idle(slot); });
+  }
+  void report_asked(uint32_t slot) override {
+    scheduler_.with_engine([&](Engine& engine, TimeNs now) { engine.report_asked(now, slot); });
   }
   void report(uint32_t slot, const EndpointReport& report) override {
     scheduler_.with_engine([&](Engine& engine, TimeNs now) { engine.report(now, slot, report); });

@@ -59,6 +59,9 @@ TEST(DecisionLogLine, EveryKindReadsAsDocumented) {
   EXPECT_EQ(line_of({.kind = Kind::kEnd, .seq = 17, .outcome = Outcome::kRejectedNoEndpoint}),
             "0 end #17 rejected_no_endpoint");
   EXPECT_EQ(line_of({.kind = Kind::kIdle, .band = 1}), "0 idle band=1");
+  EXPECT_EQ(line_of({.kind = Kind::kHeld, .seq = 17, .value = 0}), "0 held #17 size");
+  EXPECT_EQ(line_of({.kind = Kind::kHeld, .seq = 17, .value = 1}), "0 held #17 better");
+  EXPECT_EQ(line_of({.kind = Kind::kFree, .seq = 17}), "0 free #17");
   EXPECT_EQ(line_of({.kind = Kind::kSettled, .at = UINT64_MAX}), "18446744073709551615 settled");
   EXPECT_EQ(line_of({.kind = Kind::kGap, .value = 12}), "0 gap lost=12");
   EXPECT_EQ(line_of({.kind = Kind::kClose}), "0 close");
@@ -138,6 +141,12 @@ LogRecord arbitrary(Kind kind, std::string& name, std::vector<uint32_t>& members
       break;
     case Kind::kIdle:
       r.band = u32();
+      break;
+    case Kind::kHeld:
+      r.seq = u64(), r.value = *rc::gen::inRange<uint64_t>(0, 2);
+      break;
+    case Kind::kFree:
+      r.seq = u64();
       break;
     case Kind::kGap:
       r.value = u64();

@@ -106,6 +106,7 @@ class History {
   Pipeline pipeline() {
     Pipeline p = three_bands();
     p.generation = generation_++;
+    double ceiling = 1;
     for (BandConfig& band : p.bands) {
       band.ttl_ns = random_.below(3) == 0 ? 0 : 1000 + random_.below(20000);
       band.no_endpoint_ttl_ns = random_.below(3) == 0 ? 0 : 1000 + random_.below(20000);
@@ -113,12 +114,15 @@ class History {
       band.bytes_max = random_.below(4) == 0 ? 3000 + random_.below(9000) : 0;
       band.requests_per_flow_max = random_.below(4) == 0 ? 1 + random_.below(9) : 0;
       band.hold_when_blocked = random_.below(5) == 0;
+      band.ceiling = ceiling;
+      if (random_.below(3) == 0) ceiling *= 0.5;
       // The same objects in every pipeline: some bands keep one over a reload, with its state.
       if (random_.below(2) == 0) band.fairness = listener_;
       if (random_.below(2) == 0) band.ordering = shortest_policy_;
     }
     if (random_.below(4) == 0) p.bands.erase(p.bands.begin() + static_cast<int>(random_.below(3)));
     p.default_band = static_cast<uint32_t>(random_.below(p.bands.size()));
+    if (random_.below(3) == 0) p.wait_for_better = {.min_gain = 0.1, .wait_max_ns = 2000};
     p.requests_max = random_.below(2) == 0 ? 40 : 0;
     p.flows_max = 1 + static_cast<uint32_t>(random_.below(8));
     p.flow_idle_ttl_ns = 50000;
@@ -161,8 +165,7 @@ class History {
         break;
       case 14:
       case 15:
-        engine_->set_endpoint(now_, slot(), static_cast<uint32_t>(random_.below(5)),
-                              random_.below(4) != 0);
+        set_endpoint();
         break;
       case 16:
         engine_->remove_endpoint(now_, slot());
@@ -178,8 +181,7 @@ class History {
         if (random_.below(8) == 0) {
           EXPECT_TRUE(engine_->reconfigure(now_, pipeline()).ok());
         } else {
-          engine_->report(now_, slot(),
-                          {.taken_ns = now_, .waiting = static_cast<uint32_t>(random_.below(9))});
+          report();
         }
         break;
       default:
@@ -194,6 +196,25 @@ class History {
     engine_->decisions().clear();
     const auto wrong = engine_->audit();
     ASSERT_FALSE(wrong) << *wrong;
+  }
+
+  void set_endpoint() {
+    EndpointLimits limits(static_cast<uint32_t>(random_.below(5)));
+    if (random_.below(2) == 0) limits.tokens = 1 + random_.below(1500);
+    if (random_.below(2) == 0) {
+      limits.requests = kNone;
+      limits.learn = true;
+    }
+    engine_->set_endpoint(now_, slot(), limits, random_.below(4) != 0);
+  }
+  void report() {
+    if (random_.below(2) == 0) engine_->report_asked(now_, slot());
+    EndpointReport report{.taken_ns = now_};
+    report.waiting = static_cast<uint32_t>(random_.below(4));
+    report.running = static_cast<uint32_t>(random_.below(9));
+    report.kv_used = static_cast<float>(random_.unit());
+    report.kv_tokens_max = random_.below(3) == 0 ? 0 : 1000 * (1 + random_.below(2));
+    engine_->report(now_, slot(), report);
   }
 
   void submit() {

@@ -28,8 +28,9 @@ struct FakeEngine : EnginePort {
     uint32_t limit;
     bool up;
   };
-  void set_endpoint(uint32_t slot, uint32_t limit, bool up) override {
-    endpoints[slot] = {limit, up};
+  void report_asked(uint32_t) override {}
+  void set_endpoint(uint32_t slot, const EndpointLimits& limits, bool up) override {
+    endpoints[slot] = {limits.requests, up};
     if (on_set) on_set(slot);
   }
   void remove_endpoint(uint32_t slot) override { endpoints.erase(slot); }

@@ -1,0 +1,63 @@
+#include "core/estimates.h"
+
+#include <algorithm>
+
+namespace sluice {
+namespace {
+
+// Beyond these a sample is an image, an empty prompt, or a server that counts something else.
+constexpr double kBytesPerTokenMin = 0.25, kBytesPerTokenMax = 4096;
+
+uint32_t to_tokens(double value) {
+  return static_cast<uint32_t>(std::clamp(value + 0.5, 0.0, 4e9));
+}
+
+}  // namespace
+
+const Estimates::Model& Estimates::find(uint64_t model) const {
+  const auto it = models_.find(model);
+  return it != models_.end() ? it->second : others_;
+}
+
+uint32_t Estimates::prompt_tokens(uint64_t model, uint64_t bytes) const {
+  return to_tokens(static_cast<double>(bytes) / find(model).bytes_per_token.value());
+}
+
+uint32_t Estimates::output_tokens(uint64_t model, uint32_t output_max, uint32_t choices) const {
+  const uint32_t p75 = find(model).p75;
+  const uint64_t each = output_max != 0 ? std::min(output_max, p75) : p75;
+  return static_cast<uint32_t>(std::min<uint64_t>(each * std::max(choices, 1u), UINT32_MAX));
+}
+
+uint32_t Estimates::tokens_of_events(uint64_t model, uint32_t events) const {
+  return to_tokens(events * find(model).tokens_per_event.value());
+}
+
+uint32_t Estimates::tokens_of_time(uint64_t model, TimeNs elapsed, uint32_t expected) const {
+  const Ratio& pace = find(model).ns_per_token;
+  if (pace.below <= 0 || pace.above <= 0) return 0;
+  return std::min(expected, to_tokens(static_cast<double>(elapsed) / pace.value()));
+}
+
+void Estimates::learn(uint64_t model, const Sample& s) {
+  Model& m =
+      models_.size() < kModelsEstimatedMax || models_.contains(model) ? models_[model] : others_;
+  if (s.prompt_bytes != 0 && s.prompt_tokens != 0) {
+    const double ratio = static_cast<double>(s.prompt_bytes) / s.prompt_tokens;
+    if (ratio >= kBytesPerTokenMin && ratio <= kBytesPerTokenMax)
+      m.bytes_per_token.add(static_cast<double>(s.prompt_bytes), s.prompt_tokens);
+  }
+  if (s.output_tokens == 0) return;
+  if (s.events != 0) m.tokens_per_event.add(s.output_tokens, s.events);
+  if (s.elapsed != 0) m.ns_per_token.add(static_cast<double>(s.elapsed), s.output_tokens);
+  m.outputs[m.seen++ % m.outputs.size()] = s.output_tokens / std::max(s.choices, 1u);
+  // Sorting all of them for each would cost more than a dispatch.
+  if (m.seen > 16 && m.seen % 16 != 0) return;
+  std::array<uint32_t, 256> sorted = m.outputs;
+  const size_t n = std::min<size_t>(m.seen, sorted.size());
+  const auto at = sorted.begin() + static_cast<std::ptrdiff_t>(n * 3 / 4);
+  std::nth_element(sorted.begin(), at, sorted.begin() + static_cast<std::ptrdiff_t>(n));
+  m.p75 = std::max(*at, 1u);
+}
+
+}  // namespace sluice

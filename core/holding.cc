@@ -1,0 +1,118 @@
+#include <algorithm>
+
+#include "core/engine_impl.h"
+
+namespace sluice {
+
+void Engine::Impl::hold(Band& band, Flow* flow, Flow::Held why, uint32_t earmark) {
+  Request* head = flow->head();
+  --band.waiting_in(flow->cls);
+  if (endpoints.at(flow->cls).rooms != 0) --band.admissible;
+  flow->held = why;
+  flow->held_head = head->id;
+  flow->held_place = static_cast<uint32_t>(held.size());
+  held.push_back(flow);
+  band.flows.set_blocked(flow);
+  tell_flow(band, SLUICE_EV_BLOCKED, *flow);
+  const bool for_size = why == Flow::Held::kSize;
+  log({.kind = LogRecord::Kind::kHeld, .seq = head->id.seq, .value = for_size ? 0u : 1u});
+  if (for_size) {
+    ++holds_size;
+    ++band.held;
+    flow->earmark = earmark;
+    endpoints.earmark(earmark, true);
+  } else {
+    ++holds_better;
+    ++held_for_better;
+    flow->held_until = head->better_until;
+    held_until = std::min(held_until, flow->held_until);
+  }
+}
+
+void Engine::Impl::unhold(Band& band, Flow* flow) {
+  held[flow->held_place] = held.back();
+  held[flow->held_place]->held_place = flow->held_place;
+  held.pop_back();
+  const bool for_size = flow->held == Flow::Held::kSize;
+  flow->held = Flow::Held::kNo;
+  const Request* head = find(flow->held_head);  // null or out of its flow: it has just ended
+  if (head != nullptr && head->flow_place != kNotInHeap)
+    log({.kind = LogRecord::Kind::kFree, .seq = head->id.seq});
+  ++band.waiting_in(flow->cls);
+  if (endpoints.at(flow->cls).rooms != 0) ++band.admissible;
+  band.flows.set_ready(flow);
+  tell_flow(band, SLUICE_EV_UNBLOCKED, *flow);
+  if (for_size) {
+    --band.held;
+    endpoints.earmark(std::exchange(flow->earmark, kNone), false);
+  } else {
+    --held_for_better;
+  }
+}
+
+void Engine::Impl::unhold_all() {
+  while (!held.empty()) unhold(band_of(*held.back()), held.back());
+}
+
+bool Engine::Impl::wanted_by(const Band& band, uint32_t endpoint) {
+  return std::ranges::any_of(endpoints.classes_of(endpoint), [&](uint32_t cls) {
+    return cls < band.waiting_in_class.size() && band.waiting_in_class[cls] != 0;
+  });
+}
+
+std::optional<uint32_t> Engine::Impl::any_that_fits(const Request& r) {
+  std::optional<uint32_t> found;
+  endpoints.at(r.cls).members.for_each_in(endpoints.room(), [&](uint32_t slot) {
+    if (!found && endpoints.fits(slot, r.size())) found = slot;
+  });
+  return found;
+}
+
+// Whether a head of BAND that is kept back for its size could go to ENDPOINT, which is kept for a
+// lower band.
+bool Engine::Impl::fits_held_of(const Band& band, uint32_t endpoint) {
+  if (band.held == 0) return false;
+  return std::ranges::any_of(held, [&](const Flow* flow) {
+    return flow->held == Flow::Held::kSize && flow->band == band.rank &&
+           endpoints.at(flow->cls).members.contains(endpoint) &&
+           endpoints.takes(endpoint, flow->head()->size());
+  });
+}
+
+// One flow of those held. True if it is held no longer.
+bool Engine::Impl::serve_held(Band& band, Flow* flow) {
+  Band& of = band_of(*flow);
+  if (flow->held == Flow::Held::kBetter) {
+    const bool again =
+        &of == &band && (now_ns >= flow->held_until || endpoints.version() != held_seen);
+    if (again) unhold(of, flow);
+    return again;
+  }
+  if (of.rank < band.rank) return false;
+  if (of.rank > band.rank) {
+    // Strict: what is being emptied for a lower band is this one's if it has a use for it.
+    const bool wanted = wanted_by(band, flow->earmark) || fits_held_of(band, flow->earmark);
+    if (wanted) unhold(of, flow);
+    return wanted;
+  }
+  // It was picked before all that may be picked now: it goes as soon as it fits anywhere.
+  Request* head = flow->head();
+  const bool fits = endpoints.takes(flow->earmark, head->size()) || any_that_fits(*head);
+  if (!fits && endpoints.usable(flow->earmark)) return false;
+  unhold(of, flow);
+  if (!fits) return true;
+  if (const Choice to = choose_endpoint(of, head); to.endpoint != kNone) dispatch(of, head, to);
+  return true;
+}
+
+void Engine::Impl::serve_held(Band& band) {
+  for (size_t i = 0; i < held.size() && !at_ceiling(band);) {
+    if (serve_held(band, held[i])) {
+      i = 0;  // whom it did not fit before it may fit now
+    } else {
+      ++i;
+    }
+  }
+}
+
+}  // namespace sluice
