@@ -26,7 +26,7 @@ uint32_t Estimates::prompt_tokens(uint64_t model, uint64_t bytes) const {
 uint32_t Estimates::output_tokens(uint64_t model, uint32_t output_max, uint32_t choices) const {
   const uint32_t p75 = find(model).p75;
   const uint64_t each = output_max != 0 ? std::min(output_max, p75) : p75;
-  return static_cast<uint32_t>(std::min<uint64_t>(each * std::max(choices, 1u), UINT32_MAX));
+  return static_cast<uint32_t>(std::min<uint64_t>(each * choices, UINT32_MAX));
 }
 
 uint32_t Estimates::tokens_of_events(uint64_t model, uint32_t events) const {

@@ -19,7 +19,7 @@ namespace sluice {
 class Estimates {
  public:
   uint32_t prompt_tokens(uint64_t model, uint64_t bytes) const;
-  // Of all CHOICES together; OUTPUT_MAX bounds each (0 = it was not given).
+  // Of all CHOICES together (0 = no output is asked for); OUTPUT_MAX bounds each (0 = not given).
   uint32_t output_tokens(uint64_t model, uint32_t output_max, uint32_t choices) const;
   // Of a stream that has sent EVENTS and has not said its usage.
   uint32_t tokens_of_events(uint64_t model, uint32_t events) const;

@@ -73,8 +73,8 @@ struct Submission {
   uint32_t prompt_bytes = kNone;
   uint32_t prompt_tokens = 0;
   uint32_t output_expected = 0;  // of all choices together
-  uint32_t output_max = 0;       // of each, as asked for; 0 = not given
-  uint32_t choices = 1;
+  uint32_t output_max = 0;  // of each choice, as asked for; 0 = not given
+  uint32_t choices = 1;     // answers that it asks for; 0 = none, an embedding
   TimeNs wall_deadline_ns = kNever;  // from its header; on top of the band's TTLs
   std::span<const uint64_t> prefix;  // chained hashes of its prompt's blocks, first block first
   // Declared columns of requests; those beyond the end hold what Pipeline::request_absent says.
@@ -102,6 +102,7 @@ struct EndpointLimits {
 
   EndpointLimits() = default;
   EndpointLimits(uint32_t requests_max) : requests(requests_max) {}
+  friend bool operator==(const EndpointLimits&, const EndpointLimits&) = default;
 };
 
 // Load of an endpoint as it told by itself.

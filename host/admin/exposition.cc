@@ -53,8 +53,13 @@ void write_bands(const AdminSnapshot& snapshot, Families& out) {
     out.add(kDispatchRate, labels, band.dispatches_per_second);
     out.add(kOldestWait, labels, age_seconds(snapshot.now, band.oldest_arrival_ns));
   }
-  out.add(kHolds, {}, number(snapshot.engine.passes_hold));
-  out.add(kIdles, {}, number(snapshot.engine.passes_idle));
+  const Stats& engine = snapshot.engine;
+  for (const auto& [reason, count] : {std::pair{"hold", engine.passes_hold},
+                                      {"idle", engine.passes_idle},
+                                      {"ceiling", engine.passes_ceiling},
+                                      {"size", engine.holds_size},
+                                      {"better", engine.holds_better}})
+    out.add(kHeldBack, {{"reason", reason}}, number(count));
 }
 
 struct FlowSums {
@@ -116,9 +121,11 @@ void write_scrapes(const EndpointStatus& endpoint, const Labels& labels, Familie
 
 void write_endpoints(const AdminSnapshot& snapshot, Families& out) {
   for (const Metric& metric :
-       {kEndpointUp, kEndpointLimit, kEndpointInFlight, kEndpointInFlightCost, kEndpointDispatches,
-        kEndpointPaused, kEndpointWaiting, kEndpointRunning, kEndpointKvUsed, kEndpointMetricsAge,
-        kEndpointMetricsStale, kEndpointEjections, kEndpointScrapes, kEndpointMalformed}) {
+       {kEndpointUp, kEndpointLimit, kEndpointLimitTokens, kEndpointInFlightTokens,
+        kEndpointDoubted, kEndpointEarmarked, kEndpointInFlight, kEndpointInFlightCost,
+        kEndpointDispatches, kEndpointPaused, kEndpointWaiting, kEndpointRunning, kEndpointKvUsed,
+        kEndpointMetricsAge, kEndpointMetricsStale, kEndpointEjections, kEndpointScrapes,
+        kEndpointMalformed}) {
     out.declare(metric);
   }
   std::map<uint32_t, const EndpointStats*> by_slot;
@@ -128,7 +135,6 @@ void write_endpoints(const AdminSnapshot& snapshot, Families& out) {
     by_health[static_cast<size_t>(endpoint.health)]++;
     const Labels labels = {{"endpoint", fit_label(endpoint.name)}};
     out.add(kEndpointUp, labels, endpoint.health == Health::State::kEjected ? 0 : 1);
-    out.add(kEndpointLimit, labels, endpoint.limit == kNone ? kInfinity : endpoint.limit);
     const bool scraped = endpoint.metrics_taken_ns != 0;
     out.add(kEndpointWaiting, labels, endpoint.waiting);
     out.add(kEndpointRunning, labels, endpoint.running);
@@ -141,6 +147,13 @@ void write_endpoints(const AdminSnapshot& snapshot, Families& out) {
     write_scrapes(endpoint, labels, out);
     auto it = by_slot.find(endpoint.slot);
     if (it == by_slot.end()) continue;
+    const EndpointStats& stats = *it->second;
+    out.add(kEndpointLimit, labels, stats.limit == kNone ? kInfinity : stats.limit);
+    out.add(kEndpointLimitTokens, labels,
+            stats.limit_tokens == 0 ? kInfinity : number(stats.limit_tokens));
+    out.add(kEndpointInFlightTokens, labels, number(stats.in_flight_tokens));
+    out.add(kEndpointDoubted, labels, stats.doubted ? 1 : 0);
+    out.add(kEndpointEarmarked, labels, stats.earmarked ? 1 : 0);
     out.add(kEndpointInFlight, labels, it->second->in_flight);
     out.add(kEndpointInFlightCost, labels, number(it->second->in_flight_cost));
     out.add(kEndpointDispatches, labels, number(it->second->dispatches));

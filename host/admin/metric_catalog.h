@@ -77,12 +77,11 @@ inline constexpr Metric kDispatchRate{"sluice_dispatches_per_second", kGauge,
 inline constexpr Metric kOldestWait{
     "sluice_oldest_wait_seconds", kGauge,
     "How long the oldest head of a flow has waited; 0 if none does."};
-inline constexpr Metric kHolds{
-    "sluice_holds_total", kCounter,
-    "Rounds of dispatch that ended because a band holds for its picked flow."};
-inline constexpr Metric kIdles{
-    "sluice_idles_total", kCounter,
-    "Rounds of dispatch that ended because a fairness policy chose to idle."};
+inline constexpr Metric kHeldBack{"sluice_held_back_total", kCounter,
+                                  "Times that work was held back although endpoints had room, by "
+                                  "reason: hold (when_blocked), idle "
+                                  "(its fairness policy), ceiling, size (an endpoint is emptied "
+                                  "for it), better (wait_for_better)."};
 
 // Flows: those with most at stake, the rest summed as "(other)".
 inline constexpr Metric kFlowParked{"sluice_flow_parked_requests", kGauge,
@@ -101,6 +100,16 @@ inline constexpr Metric kEndpointUp{"sluice_endpoint_up", kGauge,
                                     "1 if requests may be sent there."};
 inline constexpr Metric kEndpointLimit{"sluice_endpoint_limit", kGauge,
                                        "Requests in flight at most; +Inf = no limit."};
+inline constexpr Metric kEndpointLimitTokens{"sluice_endpoint_limit_tokens", kGauge,
+                                             "Tokens in flight at most; +Inf = no limit."};
+inline constexpr Metric kEndpointInFlightTokens{
+    "sluice_endpoint_in_flight_tokens", kGauge,
+    "Tokens of prompts and expected outputs that this host has there."};
+inline constexpr Metric kEndpointDoubted{
+    "sluice_endpoint_metrics_doubted", kGauge,
+    "1 if its metrics do not count what this host has there: no room is learnt from them."};
+inline constexpr Metric kEndpointEarmarked{"sluice_endpoint_earmarked", kGauge,
+                                           "1 while it is being emptied for a large request."};
 inline constexpr Metric kEndpointInFlight{"sluice_endpoint_in_flight_requests", kGauge,
                                           "Requests that this host has there."};
 inline constexpr Metric kEndpointInFlightCost{"sluice_endpoint_in_flight_cost", kGauge,

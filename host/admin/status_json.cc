@@ -109,10 +109,15 @@ Json endpoints(const AdminSnapshot& snapshot) {
                   {"health", to_text(endpoint.health)},
                   {"failures", endpoint.failures},
                   {"ejections", endpoint.ejections}};
-    entry["limit"] = limit_of(endpoint.limit);
+    entry["mode"] = endpoint.limits.learn ? "auto" : "fixed";
+    entry["limit"] = limit_of(endpoint.limits.requests);
     if (auto it = by_slot.find(endpoint.slot); it != by_slot.end()) {
       const EndpointStats& stats = *it->second;
+      entry["limit"] = limit_of(stats.limit);
+      entry["limit_tokens"] = stats.limit_tokens == 0 ? Json(nullptr) : Json(stats.limit_tokens);
       entry["in_flight"] = stats.in_flight;
+      entry["in_flight_tokens"] = stats.in_flight_tokens;
+      entry["metrics_doubted"] = stats.doubted;
       entry["in_flight_cost"] = stats.in_flight_cost;
       entry["dispatches"] = stats.dispatches;
       entry["paused_ms"] = milliseconds(

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "host/demo/demo.h"
+#include "host/demo/scenario.h"
 
 namespace sluice {
 
@@ -16,7 +17,7 @@ void add_demo_command(CLI::App& app, int& exit_code) {
   const auto duration = CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::DEFAULT, "TIME");
 
   command->add_option("--scenario", options->scenario, "What to play")
-      ->check(CLI::IsMember({"main", "contention", "criticality", "head-of-line"}))
+      ->check(CLI::IsMember(demo::scenario_names()))
       ->capture_default_str();
   command->add_option("--duration", options->duration_s, "Measured time of each load, as in 60s")
       ->transform(duration)

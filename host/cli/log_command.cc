@@ -75,7 +75,8 @@ void print_text(const std::string& file, const CheckReport& r) {
   row("dispatches", r.dispatches, grouped(r.contested) + " of them while a higher band had work");
   row("requeues", r.requeues);
   if (r.excused != 0)
-    row("held back", r.excused, "dispatches and calls excused by a band that idles or holds");
+    row("held back", r.excused,
+        "dispatches and calls excused by a band that idles, holds or is at its ceiling");
   std::printf("violations\n");
   row("inversions", violations(r, Violation::Kind::kInversion), "a lower band went first");
   row("order", violations(r, Violation::Kind::kOrder), "not the head of its flow");

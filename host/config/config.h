@@ -54,7 +54,6 @@ struct PolicyUse {
 
 struct Band {
   BandConfig limits;  // name, priority, TTLs and limits; its policies are null
-  double ceiling = 1.0;
   PolicyUse ordering, fairness, eviction;
   Location at;
 };
@@ -64,7 +63,7 @@ struct Endpoint {
   SocketAddress address;
   std::vector<std::string> models;  // exact names, or a prefix and '*'; empty = learnt
   std::map<std::string, std::string> labels;
-  std::optional<uint32_t> max_in_flight;  // nullopt = [pool.capacity]
+  std::optional<uint32_t> max_in_flight;  // fixed; nullopt = [pool.capacity]
   Location at;
 };
 
@@ -73,7 +72,11 @@ enum class EngineKind : uint8_t { kVllm, kSglang, kTrtllm };
 struct Pool {
   std::vector<Endpoint> endpoints;       // of pipeline.toml itself
   std::filesystem::path endpoints_file;  // absolute; empty = none. The same array, watched
-  uint32_t max_in_flight = 8;
+  // mode = "auto": room is learnt, up to the limits below.
+  bool learn_room = true;
+  uint32_t max_in_flight = 0;         // requests on each endpoint; 0 = no limit
+  uint64_t max_in_flight_tokens = 0;  // tokens on each endpoint; 0 = no limit
+  uint32_t gateways = 1;              // that share the endpoints
   EngineKind engine = EngineKind::kVllm;
   std::string scrape_path = "/metrics";
   uint64_t scrape_interval_ns = 50'000'000;
@@ -129,6 +132,10 @@ struct Scorer {
   double weight = 1;
 };
 
+// How the usage of a stream becomes known: the model server is asked for it, or its events are
+// counted, or neither.
+enum class StreamUsage : uint8_t { kInject, kCount, kOff };
+
 enum class LogFormat : uint8_t { kText, kJson };
 
 struct Config {
@@ -143,6 +150,7 @@ struct Config {
   uint64_t flow_idle_ttl_ns = 600'000'000'000;
   uint32_t default_band = 0;  // index into bands
   std::vector<Trust> trust;
+  std::optional<StreamUsage> stream_usage;  // nullopt = inject for http, count for ext_proc
   CostConfig cost;
   std::string log_level = "info";
   LogFormat log_format = LogFormat::kText;
@@ -158,6 +166,7 @@ struct Config {
   std::vector<Scorer> scorers;
   PickerKind picker = PickerKind::kMaxScore;
   uint32_t picker_max_endpoints = 1;
+  WaitForBetter wait_for_better;
 };
 
 // Reads and checks FILE. On errors returns nothing; what was found stands in DIAGNOSTICS either way, warnings too.

@@ -23,6 +23,7 @@ inline constexpr uint32_t kGatewaysMax = 1000;
 inline constexpr uint32_t kFlowsMax = 1'000'000;  // flows remembered; also what max_flows = 0 means
 inline constexpr double kWeightMin = 0.001;       // of a model or tenant: one weight_milli
 inline constexpr double kWeightMax = 1000;        // of a model or tenant
+inline constexpr uint32_t kFixedRoom = 8;  // max_in_flight of mode = "fixed" that does not say one
 inline constexpr double kShareMax = 1'000'000;  // weight of a target or scorer, and cost of a token
 inline constexpr uint64_t kDurationMaxNs = uint64_t{87'600} * 3600 * 1'000'000'000;  // 10 years
 inline constexpr uint64_t kScrapeIntervalMinNs = 1'000'000;

@@ -33,14 +33,15 @@ void read_upstream(TableReader& root, Upstream& out) {
   upstream->finish();
 }
 
-void read_usage(TableReader& root) {
+void read_usage(TableReader& root, std::optional<StreamUsage>& out) {
   auto usage = root.table("usage");
   if (!usage) return;
-  std::string stream;
-  if (usage->read_choice<std::string>("stream", stream,
-                                      {{"inject", "inject"}, {"count", "count"}, {"off", "off"}})) {
-    usage->not_built("stream", "usage.stream", "what each listener does by default acts instead");
-  }
+  StreamUsage stream = StreamUsage::kInject;
+  if (usage->read_choice<StreamUsage>("stream", stream,
+                                      {{"inject", StreamUsage::kInject},
+                                       {"count", StreamUsage::kCount},
+                                       {"off", StreamUsage::kOff}}))
+    out = stream;
   usage->finish();
 }
 
@@ -147,7 +148,7 @@ std::optional<Config> parse_partly(std::string_view text, const std::filesystem:
   read_models(root, config);
   read_tenants(root, config);
   read_scoring(root, config);
-  read_usage(root);
+  read_usage(root, config.stream_usage);
   read_cost(root, config.cost);
   read_log(root, config);
   read_limits(root, config);

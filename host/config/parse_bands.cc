@@ -59,9 +59,7 @@ Band read_band(TableReader& table) {
   table.read_integer("max_requests", limits.requests_max, 0, INT64_MAX);
   table.read_bytes("max_bytes", limits.bytes_max);
   table.read_integer("max_requests_per_flow", limits.requests_per_flow_max, 0, INT64_MAX);
-  if (table.read_number("ceiling", out.ceiling, 0, 1) && out.ceiling < 1) {
-    table.not_built("ceiling", "a band's ceiling", "1.0 acts instead: the band may use all room");
-  }
+  table.read_number("ceiling", limits.ceiling, 0, 1);
   table.read_choice<bool>("when_blocked", limits.hold_when_blocked,
                           {{"bypass", false}, {"hold", true}});
   read_slot(table, "ordering", out.ordering);
@@ -88,11 +86,11 @@ void check_order(const std::vector<Draft>& drafts) {
           fmt::format("bands {} and {} have the same priority, {}", quote(upper.band.limits.name),
                       quote(lower.band.limits.name), lower.band.limits.priority),
           "every band needs its own; it is 0 where none is given");
-    } else if (upper.band.ceiling < lower.band.ceiling) {
+    } else if (upper.band.limits.ceiling < lower.band.limits.ceiling) {
       upper.table->error("ceiling",
                          fmt::format("band {} has a lower ceiling than band {} below it: {} < {}",
                                      quote(upper.band.limits.name), quote(lower.band.limits.name),
-                                     upper.band.ceiling, lower.band.ceiling),
+                                     upper.band.limits.ceiling, lower.band.limits.ceiling),
                          "ceilings never fall as the priority rises");
     }
   }

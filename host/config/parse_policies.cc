@@ -55,16 +55,14 @@ struct Scoring {
 
 constexpr Scoring kStandard[] = {{"queue-depth", 2}, {"kv-cache", 2}, {"prefix-cache", 3}};
 
-void check_wait_for_better(TableReader& picker) {
+void read_wait_for_better(TableReader& picker, WaitForBetter& out) {
   auto wait = picker.table("wait_for_better");
   if (!wait) return;
-  double gain = 0;
-  uint64_t longest = 0;
-  if (!wait->read_number("min_gain", gain, 0, kShareMax)) wait->require("min_gain", "such as 0.5");
-  if (!wait->read_duration("max_wait", longest)) wait->require("max_wait", "such as \"100ms\"");
+  if (!wait->read_number("min_gain", out.min_gain, 0, kShareMax))
+    wait->require("min_gain", "such as 0.5");
+  if (!wait->read_duration("max_wait", out.wait_max_ns))
+    wait->require("max_wait", "such as \"100ms\"");
   wait->finish();
-  picker.not_built("wait_for_better", "picker.wait_for_better",
-                   "the best endpoint with room is taken at once instead");
 }
 
 }  // namespace
@@ -117,7 +115,7 @@ void read_scoring(TableReader& root, Config& config) {
       config.picker_max_endpoints > 1) {
     picker->not_built("max_endpoints", "picker.max_endpoints above 1", "one endpoint is picked");
   }
-  check_wait_for_better(*picker);
+  read_wait_for_better(*picker, config.wait_for_better);
   picker->finish();
 }
 

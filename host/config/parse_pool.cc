@@ -68,24 +68,11 @@ Endpoint read_endpoint(TableReader& table) {
 void read_capacity(TableReader& pool, Pool& out) {
   auto capacity = pool.table("capacity");
   if (!capacity) return;
-  bool automatic = false;
-  uint64_t tokens = 0;
-  uint32_t gateways = 1;
-  const bool mode =
-      capacity->read_choice<bool>("mode", automatic, {{"auto", true}, {"fixed", false}});
-  capacity->read_integer("max_in_flight", out.max_in_flight, 0, kRoomMax);
-  if (mode && automatic) {
-    capacity->not_built(
-        "mode", R"(capacity mode "auto")",
-        fmt::format("\"fixed\" with max_in_flight = {} acts instead", out.max_in_flight));
-  }
-  if (capacity->read_integer("max_in_flight_tokens", tokens, 0, INT64_MAX) && tokens != 0) {
-    capacity->not_built("max_in_flight_tokens", "max_in_flight_tokens", "max_in_flight alone acts");
-  }
-  if (capacity->read_integer("gateways", gateways, 1, kGatewaysMax) && gateways > 1) {
-    capacity->not_built("gateways", "sharing endpoints between gateways",
-                        "gateways = 1 acts instead: the whole room is taken for this one's own");
-  }
+  capacity->read_choice<bool>("mode", out.learn_room, {{"auto", true}, {"fixed", false}});
+  if (!capacity->read_integer("max_in_flight", out.max_in_flight, 0, kRoomMax) && !out.learn_room)
+    out.max_in_flight = kFixedRoom;
+  capacity->read_integer("max_in_flight_tokens", out.max_in_flight_tokens, 0, INT64_MAX);
+  capacity->read_integer("gateways", out.gateways, 1, kGatewaysMax);
   capacity->finish();
 }
 

@@ -43,10 +43,8 @@ Result<Scenario> choose(const DemoOptions& options, Display& display) {
   if (options.trace.empty()) {
     auto scenario = scenario_named(options.scenario);
     if (!scenario) {
-      return Error{
-          fmt::format("error: no scenario {}; there are main, contention, criticality and "
-                      "head-of-line",
-                      options.scenario)};
+      return Error{fmt::format("error: no scenario {}; there are {}", options.scenario,
+                               fmt::join(scenario_names(), ", "))};
     }
     if (options.duration_s) scenario->duration_s = *options.duration_s;
     if (options.runs) scenario->runs = *options.runs;

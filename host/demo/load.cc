@@ -190,6 +190,7 @@ class Loader {
 
   // The next target in turn that serves the group's model; the first if none says so.
   size_t pick_target(uint32_t g) {
+    if (plan_.groups[g].target) return *plan_.groups[g].target;
     for (size_t i = 0; i < plan_.targets.size(); ++i) {
       const size_t t = next_target_[g]++ % plan_.targets.size();
       const std::string& model = plan_.targets[t].model;

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,7 +34,8 @@ struct Group {
   std::string tenant;     // x-llm-d-inference-fairness-id; empty = not sent
   std::string objective;  // x-llm-d-inference-objective; empty = not sent
   std::string model = "sim-model";
-  uint32_t open = 0;  // requests under way, closed loop
+  uint32_t open = 0;               // requests under way, closed loop
+  std::optional<uint32_t> target;  // sends to this one alone; an index into LoadPlan::targets
   uint32_t tokens_min = 10, tokens_max = 30;
 };
 

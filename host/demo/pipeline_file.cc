@@ -9,8 +9,10 @@ std::string pipeline_text(const PipelineSpec& spec) {
       "schema = 1\n\n"
       "[listen.http]\naddress = \"127.0.0.1:{}\"\n\n"
       "[admin]\naddress = \"127.0.0.1:{}\"\n\n"
-      "[pool.capacity]\nmode = \"fixed\"\nmax_in_flight = {}\n\n",
-      spec.http_port, spec.admin_port, spec.slots);
+      "[pool.capacity]\n",
+      spec.http_port, spec.admin_port);
+  text += spec.gateways == 0 ? fmt::format("mode = \"fixed\"\nmax_in_flight = {}\n\n", spec.slots)
+                             : fmt::format("mode = \"auto\"\ngateways = {}\n\n", spec.gateways);
   for (size_t i = 0; i < spec.servers.size(); ++i) {
     text += fmt::format(
         "[[pool.endpoints]]\nname = \"server-{}\"\naddress = \"127.0.0.1:{}\"\nmodels = "

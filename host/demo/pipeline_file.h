@@ -19,7 +19,8 @@ struct PipelineSpec {
     std::string model;
   };
   std::vector<Server> servers;
-  uint32_t slots = 8;  // of each server
+  uint32_t slots = 8;     // of each server, where it is told
+  uint32_t gateways = 0;  // 0: it is told; else learnt, by so many
   std::vector<BandSpec> bands;
   std::string default_band = "default";
   std::string decisions;  // the decision log's file; empty = none

@@ -122,6 +122,44 @@ Scenario contention_scenario() {
   return s;
 }
 
+// The same with nothing configured: how much a server takes is for Sluice to find out.
+Scenario auto_scenario() {
+  Scenario s = contention_scenario();
+  s.name = "auto";
+  s.title = "contention again, with room that is learnt and not configured";
+  s.gateways = 1;
+  s.judge = [](const std::vector<PartResult>& parts) {
+    const Summary& polite = parts[0].sluice.group("polite").first_byte_ms;
+    return std::vector<Promise>{
+        throughput(parts[0], 95), at_most("polite, p50 to first byte", polite.p50, 80, "ms"),
+        at_most("polite, p99 to first byte", polite.p99, 200, "ms"), all_answered(parts)};
+  };
+  return s;
+}
+
+Scenario gateways_scenario() {
+  Scenario s;
+  s.name = "gateways";
+  s.title = "two Sluices on the same servers, each with more to do than they can take";
+  s.server_models.assign(4, kModel);
+  s.bands = {{"default", 0}};
+  s.gateways = 2;
+  s.duration_s = 30;
+  Group first = group("first", "a", "", 100), second = group("second", "b", "", 100);
+  first.target = 0;
+  second.target = 1;
+  s.parts = {{.title = "", .groups = {first, second}, .arrivals = {}}};
+  s.judge = [](const std::vector<PartResult>& parts) {
+    const LoadReport& r = parts[0].sluice;
+    const double share = 100 * r.group("first").per_second / r.per_second;
+    return std::vector<Promise>{throughput(parts[0], 95),
+                                {fmt::format("the first one's share: {:.1f} %, 40 to 60 %", share),
+                                 share >= 40 && share <= 60},
+                                all_answered(parts)};
+  };
+  return s;
+}
+
 Scenario criticality_scenario() {
   Scenario s;
   s.name = "criticality";
@@ -177,11 +215,17 @@ Scenario head_of_line_scenario() {
 
 }  // namespace
 
+std::vector<std::string> scenario_names() {
+  return {"main", "contention", "criticality", "head-of-line", "auto", "gateways"};
+}
+
 std::optional<Scenario> scenario_named(std::string_view name) {
   if (name == "main") return main_scenario();
   if (name == "contention") return contention_scenario();
   if (name == "criticality") return criticality_scenario();
   if (name == "head-of-line") return head_of_line_scenario();
+  if (name == "auto") return auto_scenario();
+  if (name == "gateways") return gateways_scenario();
   return std::nullopt;
 }
 

@@ -43,14 +43,17 @@ struct Scenario {
   std::string name, title;
   std::vector<std::string> server_models;  // a server each
   std::vector<BandSpec> bands;
+  // Hosts that share the servers, all with room that they learn; 0 = one, which is told kSlots.
+  uint32_t gateways = 0;
   std::vector<Part> parts;
   double warmup_s = 2, duration_s = 20;
   uint32_t runs = 1;
   std::function<std::vector<Promise>(const std::vector<PartResult>&)> judge;
 };
 
-// "main", "contention", "criticality" or "head-of-line"; nullopt for any other.
+// One of scenario_names(); nullopt for any other.
 std::optional<Scenario> scenario_named(std::string_view name);
+std::vector<std::string> scenario_names();
 // ARRIVALS of one tenant in open loop.
 Scenario trace_scenario(std::vector<Arrival> arrivals, double duration_s);
 

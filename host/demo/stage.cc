@@ -83,6 +83,7 @@ Result<Stage::Host> Stage::start_host(const std::string& name, bool decision_log
     spec.servers.push_back({server_ports_[i], scenario_.server_models[i]});
   }
   spec.slots = kSlots;
+  spec.gateways = scenario_.gateways;
   spec.bands = scenario_.bands;
   std::filesystem::path decisions;
   if (decision_log) decisions = directory_ / (name + ".decisions");
@@ -109,21 +110,27 @@ Result<Stage::Host> Stage::start_host(const std::string& name, bool decision_log
 
 Result<PartResult> Stage::play_part(const Part& part, const std::string& name) {
   PartResult result;
-  auto host = start_host(name, part.decision_log);
-  if (!host) return Error{host.error()};
-  Target proxy;
-  proxy.port = host->http_port;
-  result.sluice = load(part, {proxy}, "through Sluice");
-  if (const auto code = host->child.exit_code()) {
-    return Error{fmt::format("the host ended during the load, exit code {}\n{}", *code,
-                             tail(host->child.log()))};
+  std::vector<Host> hosts;
+  std::vector<Target> proxies;
+  for (uint32_t g = 0; g < std::max(scenario_.gateways, 1u); ++g) {
+    auto host =
+        start_host(g == 0 ? name : fmt::format("{}-gateway{}", name, g + 1), part.decision_log);
+    if (!host) return Error{host.error()};
+    proxies.emplace_back().port = host->http_port;
+    hosts.push_back(std::move(*host));
   }
-  if (const int code = host->child.stop(); code != 0) {
-    return Error{
-        fmt::format("the host stopped with exit code {}\n{}", code, tail(host->child.log()))};
+  result.sluice = load(part, std::move(proxies), "through Sluice");
+  for (Host& host : hosts) {
+    if (const auto code = host.child.exit_code())
+      return Error{fmt::format("the host ended during the load, exit code {}\n{}", *code,
+                               tail(host.child.log()))};
+    if (const int code = host.child.stop(); code != 0)
+      return Error{
+          fmt::format("the host stopped with exit code {}\n{}", code, tail(host.child.log()))};
   }
   if (part.decision_log && !interrupted_) {
-    if (auto checked = check_log(*host, name, result); !checked) return Error{checked.error()};
+    if (auto checked = check_log(hosts.front(), name, result); !checked)
+      return Error{checked.error()};
   }
   if (part.direct && !interrupted_) {
     std::vector<Target> targets;
@@ -133,7 +140,9 @@ Result<PartResult> Stage::play_part(const Part& part, const std::string& name) {
       target.model = scenario_.server_models[i];
       targets.push_back(std::move(target));
     }
-    result.direct = load(part, std::move(targets), "straight to the servers");
+    Part straight = part;
+    for (Group& group : straight.groups) group.target.reset();
+    result.direct = load(straight, std::move(targets), "straight to the servers");
   }
   return result;
 }

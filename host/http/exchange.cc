@@ -212,7 +212,8 @@ Task<bool> Exchange::serve_inference(Api api) {
         describe(record_.outcome, Reason::kNone, 0, false, settings_->listener.error_format));
   }
   edit_model(facts_, routed_.target, edits_);
-  usage_injected_ = edit_usage(facts_, edits_);
+  if (settings_->stream_usage == config::StreamUsage::kInject)
+    usage_injected_ = edit_usage(facts_, edits_);
   head_ = upstream_head(request_, routing, client_.peer(), request_id_);
   finish_upstream_head(head_, true, edits_.size(request_.body));
   request_.drop_head();
@@ -404,7 +405,7 @@ Task<Exchange::Attempt> Exchange::relay(Flight& flight) {
   record_.status = static_cast<uint16_t>(message.result_int());
   const auto note_usage = [this, &usage] {
     usage_ = usage.usage();
-    data_events_ = usage.data_events();
+    if (counts_events()) data_events_ = usage.data_events();
   };
   Relay relay(
       {.client = client_,
@@ -420,7 +421,7 @@ Task<Exchange::Attempt> Exchange::relay(Flight& flight) {
        .idle_timeout_ns = settings_->upstream.idle_timeout_ns,
        .progress =
            [this](uint32_t events) {
-             if (id_.seq != 0) worker_->scheduler.progress(id_, events);
+             if (id_.seq != 0 && counts_events()) worker_->scheduler.progress(id_, events);
            },
        // The room is free as soon as the server is done, however slowly the client reads the rest.
        .upstream_done =
@@ -503,7 +504,8 @@ void Exchange::complete(Outcome outcome) {
   completion.has_usage = usage_.seen;
   completion.prompt_tokens = usage_.prompt;
   completion.cached_tokens = usage_.cached;
-  completion.output_tokens = usage_.seen ? usage_.output : data_events_;
+  completion.output_tokens = usage_.output;
+  if (record_.streamed) completion.output_events = data_events_;
   worker_->scheduler.complete(std::exchange(id_, {}), completion);
 }
 

@@ -61,6 +61,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   void take_decision(const Decision& decision);
   void client_left();
+  bool counts_events() const { return settings_->stream_usage != config::StreamUsage::kOff; }
   bool interrupted() const { return client_gone_ || revoked_; }
 
   std::optional<ErrorAnswer> refusal_by_head();

@@ -11,6 +11,7 @@ namespace sluice {
 struct HttpSettings {
   config::HttpListener listener;  // its limits; the address is not looked at again
   config::Upstream upstream;
+  config::StreamUsage stream_usage = config::StreamUsage::kInject;
   uint64_t body_bytes_max = 0;  // of all bodies that are being read; 0 = no limit
   std::shared_ptr<const Routing> routing;
 };

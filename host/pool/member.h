@@ -14,7 +14,7 @@ struct Pool::Member {
   TimeNs since = 0;
   bool removed = false;
   TimeNs removed_at = 0;
-  uint32_t limit = 0;  // as configured; kNone = none
+  EndpointLimits limits;  // as configured
   Health health;
   bool ejected = false;                            // as the engine was told
   std::optional<std::vector<std::string>> learnt;  // from /v1/models
@@ -30,9 +30,11 @@ struct Pool::Member {
   std::array<uint64_t, kMisses> scrapes_missed{};
 
   bool is(const config::Endpoint& other) const;
-  // Requests in flight at most, as things are: on probation, one.
-  uint32_t room() const {
-    return health.state() == Health::State::kProbation ? std::min(limit, 1u) : limit;
+  // What it may have in flight, as things are: on probation, one request.
+  EndpointLimits room() const {
+    EndpointLimits now = limits;
+    if (health.state() == Health::State::kProbation) now.requests = std::min(now.requests, 1u);
+    return now;
   }
   ServedModels served() const;
   std::vector<int64_t> label_hashes(const PoolSettings& settings) const;

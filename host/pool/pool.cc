@@ -172,12 +172,16 @@ void Pool::apply() {
 
 // Takes over what may change of an endpoint. True if the engine must hear of it.
 bool Pool::keep(Member& member, const config::Endpoint& endpoint) {
-  const uint32_t in_flight_max = endpoint.max_in_flight.value_or(settings_.pool.max_in_flight);
-  const uint32_t limit = in_flight_max == 0 ? kNone : in_flight_max;
-  const bool changed = limit != member.limit || endpoint.labels != member.config.labels;
+  const config::Pool& pool = settings_.pool;
+  const uint32_t in_flight_max = endpoint.max_in_flight.value_or(pool.max_in_flight);
+  EndpointLimits limits(in_flight_max == 0 ? kNone : in_flight_max);
+  limits.tokens = pool.max_in_flight_tokens;
+  limits.learn = pool.learn_room && !endpoint.max_in_flight;
+  limits.gateways = pool.gateways;
+  const bool changed = limits != member.limits || endpoint.labels != member.config.labels;
   const bool learns = endpoint.models.empty(), learnt = member.config.models.empty();
   member.config = endpoint;
-  member.limit = limit;
+  member.limits = limits;
   if (member.scraper && learns != learnt) restart_scraper(member);
   return changed;
 }

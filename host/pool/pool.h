@@ -53,7 +53,7 @@ struct EndpointStatus {
   uint32_t slot = 0;
   std::string name, address;
   std::map<std::string, std::string> labels;
-  uint32_t limit = 0;  // kNone = none
+  EndpointLimits limits;  // as configured; those in force are the engine's to say
   bool models_known = false;
   std::vector<std::string> models;
   Health::State health = Health::State::kUp;
@@ -106,6 +106,7 @@ class Pool final : public Backends, private ScrapeObserver {
     std::vector<uint32_t> up;
   };
 
+  void on_asking(uint32_t slot) override;
   void on_reading(uint32_t slot, EngineReading reading) override;
   void on_miss(uint32_t slot, Miss miss, const std::string& why) override;
   void on_models(uint32_t slot, std::vector<std::string> names) override;

@@ -26,6 +26,8 @@ bool merge(std::vector<std::string>& into, const std::vector<std::string>& names
 
 // ---- scrapes ----
 
+void Pool::on_asking(uint32_t slot) { engine_.report_asked(slot); }
+
 void Pool::on_reading(uint32_t slot, EngineReading reading) {
   Member& member = *members_[slot];
   member.scrapes_good++;
@@ -195,7 +197,7 @@ PoolStatus Pool::status() const {
     endpoint.name = member->address->name;
     endpoint.address = member->address->authority;
     endpoint.labels = member->config.labels;
-    endpoint.limit = member->limit;
+    endpoint.limits = member->limits;
     endpoint.models_known = !served.unknown;
     endpoint.models = served.names;
     endpoint.health = member->health.state();

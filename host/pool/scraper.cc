@@ -54,6 +54,7 @@ asio::awaitable<void> Scraper::run() {
 }
 
 asio::awaitable<bool> Scraper::scrape() {
+  observer_->on_asking(slot_);
   const TimeNs sent = Scheduler::now();
   const HttpGet::Answer answer = co_await get_.get(options_.path, timeout_);
   if (stopped_) co_return false;

@@ -38,6 +38,8 @@ class ScrapeObserver {
   static constexpr int kMisses = 4;
 
   virtual ~ScrapeObserver() = default;
+  // Its metrics are about to be asked for.
+  virtual void on_asking(uint32_t slot) = 0;
   // READING's report says when it was taken. The scrape was good.
   virtual void on_reading(uint32_t slot, EngineReading reading) = 0;
   virtual void on_miss(uint32_t slot, Miss miss, const std::string& why) = 0;

@@ -115,8 +115,8 @@ Submission Routed::submission(ClassId eligible) const {
   s.tenant = tenant;
   s.weight_milli = weight_milli;
   s.bytes = bytes;
-  s.prompt_tokens = prompt_tokens;
-  s.output_expected = output_expected;
+  s.prompt_bytes = prompt_bytes;
+  s.choices = choices;
   s.output_max = output_max;
   s.wall_deadline_ns = wall_deadline_ns;
   s.prefix = prefix;
@@ -292,13 +292,9 @@ Routed Routing::route(const RequestFacts& facts, std::string_view body, Headers 
 
   const uint32_t choices = std::min(facts.choices, kChoicesMax);
   routed.bytes = body.size();
-  routed.prompt_tokens = clamp_u32(facts.prompt.length / kBytesPerToken);
-  routed.output_max = clamp_u32(uint64_t{facts.output_max} * choices);
-  if (facts.api != Api::kEmbeddings) {
-    const uint32_t each =
-        facts.output_max == 0 ? kOutputExpectedMax : std::min(facts.output_max, kOutputExpectedMax);
-    routed.output_expected = each * choices;
-  }
+  routed.prompt_bytes = std::min(clamp_u32(facts.prompt.length), kNone - 1);
+  routed.output_max = facts.output_max;
+  routed.choices = facts.api != Api::kEmbeddings ? choices : 0;
   // 0 stands for "no limit" everywhere, and a wait is never lengthened by a header: what cannot be
   // read counts as absent.
   if (const auto ttl = find_header(headers, kTtl)) {
@@ -309,7 +305,7 @@ Routed Routing::route(const RequestFacts& facts, std::string_view body, Headers 
   if (options_.prefixes) {
     routed.prefix =
         prefix_of(body.substr(facts.prompt.offset, facts.prompt.length),
-                  size_t{options_.prefix_block_tokens} * kBytesPerToken, hash(routed.target));
+                  size_t{options_.prefix_block_tokens} * kPrefixBytesPerToken, hash(routed.target));
   }
   fill_columns(routed, headers, peer);
   return routed;

@@ -28,8 +28,7 @@ namespace sluice {
 inline constexpr std::string_view kDefaultFlowPart = "default-flow";
 inline constexpr size_t kFlowPartMax =
     256;  // bytes of one component of a flow; a longer one ends in its hash
-inline constexpr uint32_t kOutputExpectedMax = 256;
-inline constexpr uint32_t kBytesPerToken = 4;
+inline constexpr uint32_t kPrefixBytesPerToken = 4;  // blocks of the prefix index are bytes
 inline constexpr uint32_t kChoicesMax = 128;
 
 // A column of the request table that a policy asked for: "header:NAME" or "hash:header:NAME".
@@ -59,7 +58,8 @@ struct Routed {
   uint32_t tenant = kNone;
   uint32_t weight_milli = 1000;
   uint64_t bytes = 0;
-  uint32_t prompt_tokens = 0, output_expected = 0, output_max = 0;
+  uint32_t prompt_bytes = 0, output_max = 0;
+  uint32_t choices = 0;  // 0 = it asks for no output
   TimeNs wall_deadline_ns = kNever;
   std::vector<uint64_t> prefix;
   std::vector<int64_t> ints;

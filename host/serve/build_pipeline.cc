@@ -53,6 +53,7 @@ BuiltPipeline build_pipeline(const config::Config& config, config::Diagnostics& 
   }
   p.picker = config.picker;
   p.picker_endpoints_max = config.picker_max_endpoints;
+  p.wait_for_better = config.wait_for_better;
   p.cost = config.cost;
   p.prefix_block_tokens = kPrefixBlockTokens;
   // After every create, so that no column that a policy of this pipeline reads is missing.

@@ -126,6 +126,7 @@ Preparation prepare(const std::filesystem::path& file, uint64_t seed,
     return result;
   }
   auto http = std::make_shared<HttpSettings>();
+  http->stream_usage = config->stream_usage.value_or(config::StreamUsage::kInject);
   if (config->http) http->listener = *config->http;
   http->upstream = config->upstream;
   http->body_bytes_max = config->max_bytes;

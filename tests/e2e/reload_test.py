@@ -132,10 +132,10 @@ class Reload(harness.E2eTest):
 
     def test_a_reload_says_what_the_file_is_warned_about(self):
         sluice = self.start_full(band())
-        sluice.write(band(more="ceiling = 0.5\n") + f'[log]\ndecisions = "{self.directory}/d"\n')
+        sluice.write(band(more="[plugins]\nwatch = true\n") + f'[log]\ndecisions = "{self.directory}/d"\n')
         answer = sluice.reload()
         self.assertEqual(answer.status, 200, answer)
-        self.assertIn("ceiling", answer.json["warnings"])
+        self.assertIn("plugins.watch", answer.json["warnings"])
         self.assertIn("decisions takes effect at the next start", answer.json["warnings"])
         self.serve(0)
         self.assertEqual(self.first.answer().status, 200)

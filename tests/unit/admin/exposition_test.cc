@@ -50,7 +50,7 @@ TEST(Exposition, IsValidAndSaysWhatTheSnapshotSays) {
   EXPECT_EQ(out.at("sluice_band_priority{band=\"sheddable\"}"), -10);
   EXPECT_EQ(out.at("sluice_oldest_wait_seconds{band=\"critical\"}"), 2);
   EXPECT_EQ(out.at("sluice_oldest_wait_seconds{band=\"sheddable\"}"), 0) << "nothing waits";
-  EXPECT_EQ(out.at("sluice_holds_total"), 4);
+  EXPECT_EQ(out.at("sluice_held_back_total{reason=\"hold\"}"), 4);
   EXPECT_EQ(out.at("sluice_flow_parked_requests{band=\"critical\",flow=\"llama|alice\"}"), 3);
   EXPECT_EQ(out.at("sluice_flow_oldest_wait_seconds{band=\"critical\",flow=\"llama|alice\"}"), 2);
   EXPECT_EQ(out.at("sluice_endpoint_up{endpoint=\"gpu-0\"}"), 1);
@@ -60,6 +60,8 @@ TEST(Exposition, IsValidAndSaysWhatTheSnapshotSays) {
   EXPECT_EQ(out.at("sluice_endpoint_metrics_age_seconds{endpoint=\"gpu-0\"}"), 1);
   EXPECT_EQ(out.at("sluice_endpoint_metrics_age_seconds{endpoint=\"gpu-1\"}"), INFINITY);
   EXPECT_EQ(out.at("sluice_endpoint_limit{endpoint=\"gpu-1\"}"), INFINITY);
+  EXPECT_EQ(out.at("sluice_endpoint_limit_tokens{endpoint=\"gpu-1\"}"), 9000);
+  EXPECT_EQ(out.at("sluice_endpoint_limit_tokens{endpoint=\"gpu-0\"}"), INFINITY);
   EXPECT_EQ(out.at("sluice_endpoint_scrapes_total{endpoint=\"gpu-0\",result=\"unusable\"}"), 4);
   EXPECT_EQ(out.at("sluice_pool_endpoints{health=\"ejected\"}"), 1);
   EXPECT_EQ(

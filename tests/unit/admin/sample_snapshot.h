@@ -25,7 +25,10 @@ inline AdminSnapshot sample_snapshot() {
   out.engine.bands = {critical, sheddable};
   out.engine.total = critical.ledger;
   out.engine.passes_hold = 4;
-  EndpointStats first, ghost;
+  EndpointStats first, second, ghost;
+  second.slot = 1;
+  second.limit = kNone;
+  second.limit_tokens = 9000;
   first.slot = 0;
   first.up = true;
   first.limit = 8;
@@ -35,7 +38,7 @@ inline AdminSnapshot sample_snapshot() {
   ghost.slot = 5;
   ghost.ghost = true;
   ghost.in_flight = 1;
-  out.engine.endpoints = {first, ghost};
+  out.engine.endpoints = {first, second, ghost};
   out.engine.policies = {{"critical", "ordering", "sluice/fcfs", 2, true, "NaN"},
                          {"", "scoring", "sluice/queue-depth", 1, false, ""},
                          {"", "scoring", "sluice/queue-depth", 2, false, ""}};
@@ -52,7 +55,7 @@ inline AdminSnapshot sample_snapshot() {
   endpoint.name = "gpu-0";
   endpoint.address = "127.0.0.1:8101";
   endpoint.labels = {{"zone", "a"}};
-  endpoint.limit = 8;
+  endpoint.limits = 8;
   endpoint.models_known = true;
   endpoint.models = {"llama"};
   endpoint.metrics_taken_ns = 99 * kSecond;
@@ -64,7 +67,7 @@ inline AdminSnapshot sample_snapshot() {
   EndpointStatus out_of_it;
   out_of_it.slot = 1;
   out_of_it.name = "gpu-1";
-  out_of_it.limit = kNone;
+  out_of_it.limits = kNone;
   out_of_it.health = Health::State::kEjected;
   out_of_it.ejections = 2;
   out.pool.endpoints = {endpoint, out_of_it};

@@ -228,7 +228,7 @@ TEST(Examples, FullShowsTheDefaults) {
   EXPECT_EQ(a.limits.bytes_max, b.limits.bytes_max);
   EXPECT_EQ(a.limits.requests_per_flow_max, b.limits.requests_per_flow_max);
   EXPECT_EQ(a.limits.hold_when_blocked, b.limits.hold_when_blocked);
-  EXPECT_EQ(a.ceiling, b.ceiling);
+  EXPECT_EQ(a.limits.ceiling, b.limits.ceiling);
   EXPECT_EQ(a.ordering.full_name(), b.ordering.full_name());
   EXPECT_EQ(a.fairness.full_name(), b.fairness.full_name());
   EXPECT_EQ(a.eviction.full_name(), b.eviction.full_name());

@@ -196,10 +196,7 @@ ceiling = 0.5
 [[band]]
 name = "default"
 )",
-     R"(pipeline.toml:9:1: warning: a band's ceiling is not built yet; 1.0 acts instead: the band may use all room
-    9 | ceiling = 0.5
-      | ^
-pipeline.toml:9:11: error: band "high" has a lower ceiling than band "default" below it: 0.5 < 1
+     R"(pipeline.toml:9:11: error: band "high" has a lower ceiling than band "default" below it: 0.5 < 1
     9 | ceiling = 0.5
       |           ^
       hint: ceilings never fall as the priority rises
@@ -459,58 +456,47 @@ decisions = ""
 )"},
     {"not_built_yet", kBase,
      R"([listen.ext_proc]
-[pool.capacity]
-mode = "auto"
-max_in_flight = 16
-max_in_flight_tokens = 1000
-gateways = 2
 [plugins]
 watch = true
-[usage]
-stream = "off"
 [[band]]
 name = "default"
-ceiling = 0.9
 fairness = { use = "vtc", mode = "shadow" }
 [[trust]]
 from = ["mtls:gateway"]
 [picker]
 max_endpoints = 2
-wait_for_better = { min_gain = 0.5, max_wait = "100ms" }
 )",
      R"(pipeline.toml:6:9: warning: listen.ext_proc is not built yet; listen.http alone acts
     6 | [listen.ext_proc]
       |         ^
-pipeline.toml:8:1: warning: capacity mode "auto" is not built yet; "fixed" with max_in_flight = 16 acts instead
-    8 | mode = "auto"
+pipeline.toml:8:1: warning: plugins.watch is not built yet; a reload (SIGHUP or POST /reload) acts instead
+    8 | watch = true
       | ^
-pipeline.toml:10:1: warning: max_in_flight_tokens is not built yet; max_in_flight alone acts
-   10 | max_in_flight_tokens = 1000
-      | ^
-pipeline.toml:11:1: warning: sharing endpoints between gateways is not built yet; gateways = 1 acts instead: the whole room is taken for this one's own
-   11 | gateways = 2
-      | ^
-pipeline.toml:13:1: warning: plugins.watch is not built yet; a reload (SIGHUP or POST /reload) acts instead
-   13 | watch = true
-      | ^
-pipeline.toml:15:1: warning: usage.stream is not built yet; what each listener does by default acts instead
-   15 | stream = "off"
-      | ^
-pipeline.toml:18:1: warning: a band's ceiling is not built yet; 1.0 acts instead: the band may use all room
-   18 | ceiling = 0.9
-      | ^
-pipeline.toml:19:27: warning: mode "shadow" is not built yet; the built-in policy of the slot acts instead
-   19 | fairness = { use = "vtc", mode = "shadow" }
+pipeline.toml:11:27: warning: mode "shadow" is not built yet; the built-in policy of the slot acts instead
+   11 | fairness = { use = "vtc", mode = "shadow" }
       |                           ^
-pipeline.toml:21:9: warning: "mtls:gateway" is not built yet; it trusts nobody
-   21 | from = ["mtls:gateway"]
+pipeline.toml:13:9: warning: "mtls:gateway" is not built yet; it trusts nobody
+   13 | from = ["mtls:gateway"]
       |         ^
-pipeline.toml:23:1: warning: picker.max_endpoints above 1 is not built yet; one endpoint is picked
-   23 | max_endpoints = 2
+pipeline.toml:15:1: warning: picker.max_endpoints above 1 is not built yet; one endpoint is picked
+   15 | max_endpoints = 2
       | ^
-pipeline.toml:24:1: warning: picker.wait_for_better is not built yet; the best endpoint with room is taken at once instead
-   24 | wait_for_better = { min_gain = 0.5, max_wait = "100ms" }
-      | ^
+)"},
+    {"capacity_out_of_range", kBase,
+     R"([pool.capacity]
+mode = "learn"
+gateways = 0
+max_in_flight_tokens = -1
+)",
+     R"(pipeline.toml:7:8: error: pool.capacity.mode is one of "auto" and "fixed", not "learn"
+    7 | mode = "learn"
+      |        ^
+pipeline.toml:8:12: error: pool.capacity.gateways wants a whole number from 1 to 1000, found the number 0
+    8 | gateways = 0
+      |            ^
+pipeline.toml:9:24: error: pool.capacity.max_in_flight_tokens wants a whole number from 0 up, found the number -1
+    9 | max_in_flight_tokens = -1
+      |                        ^
 )"},
     {"all_at_once", kBase,
      R"([limits]

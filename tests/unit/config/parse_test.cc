@@ -32,7 +32,8 @@ TEST(Parse, FillsInTheDefaults) {
   ASSERT_EQ(config.pool.endpoints.size(), 1U);
   EXPECT_EQ(config.pool.endpoints[0].address.port, 8101);
   EXPECT_FALSE(config.pool.endpoints[0].max_in_flight);
-  EXPECT_EQ(config.pool.max_in_flight, 8U);
+  EXPECT_TRUE(config.pool.learn_room);
+  EXPECT_EQ(config.pool.max_in_flight, 0U) << "no limit but what is learnt";
   EXPECT_EQ(config.upstream.retries, 1U);
   ASSERT_EQ(config.flow_key.size(), 1U);
   EXPECT_EQ(config.flow_key[0].kind, FlowComponent::Kind::kModel);
@@ -60,7 +61,7 @@ TEST(Parse, HasThreeBandsWhereNoneIsGiven) {
     EXPECT_EQ(band.limits.bytes_max, uint64_t{1} << 30);
     EXPECT_EQ(band.limits.requests_per_flow_max, 0U);
     EXPECT_FALSE(band.limits.hold_when_blocked);
-    EXPECT_EQ(band.ceiling, 1.0);
+    EXPECT_EQ(band.limits.ceiling, 1.0);
     EXPECT_EQ(band.ordering.full_name(), "sluice/fcfs");
     EXPECT_EQ(band.fairness.full_name(), "sluice/round-robin");
     EXPECT_EQ(band.eviction.full_name(), "sluice/lowest-band-first");
@@ -304,19 +305,43 @@ grace = "${SLUICE_TEST_MAX}ms"
 
 TEST(Parse, WarnsOfWhatIsNotBuiltAndGoesOn) {
   const Config config = accepted(std::string(kBase) + R"(
-[pool.capacity]
-mode = "auto"
-max_in_flight = 5
 [[band]]
 name = "default"
 fairness = { use = "vtc", mode = "shadow" }
 [[trust]]
 from = ["mtls:gateway", "::1"]
 )",
-                                 3);
-  EXPECT_EQ(config.pool.max_in_flight, 5U);
+                                 2);
   EXPECT_TRUE(config.bands[0].fairness.shadow);
   EXPECT_THAT(config.trust[0].from, ElementsAre("mtls:gateway", "::1"));
+}
+
+TEST(Parse, RoomIsFixedAtEightOrAsSaidOnlyIfModeSaysSo) {
+  const Config fixed = with("[pool.capacity]\nmode = \"fixed\"\nmax_in_flight_tokens = 9000\n");
+  EXPECT_FALSE(fixed.pool.learn_room);
+  EXPECT_EQ(fixed.pool.max_in_flight, 8U);
+  EXPECT_EQ(fixed.pool.max_in_flight_tokens, 9000U);
+  const Config learnt = with("[pool.capacity]\nmax_in_flight = 12\ngateways = 2\n");
+  EXPECT_TRUE(learnt.pool.learn_room);
+  EXPECT_EQ(learnt.pool.max_in_flight, 12U);
+  EXPECT_EQ(learnt.pool.gateways, 2U);
+}
+
+TEST(Parse, UsageCeilingAndWaitingForBetter) {
+  const Config config = with(R"(
+[usage]
+stream = "count"
+[[band]]
+name = "default"
+ceiling = 0.9
+[picker]
+wait_for_better = { min_gain = 0.5, max_wait = "100ms" }
+)");
+  EXPECT_EQ(config.stream_usage, StreamUsage::kCount);
+  EXPECT_DOUBLE_EQ(config.bands[0].limits.ceiling, 0.9);
+  EXPECT_DOUBLE_EQ(config.wait_for_better.min_gain, 0.5);
+  EXPECT_EQ(config.wait_for_better.wait_max_ns, 100'000'000U);
+  EXPECT_FALSE(with("").stream_usage);
 }
 
 TEST(Parse, DoesNotWarnOfFeaturesThatAreOff) {

@@ -29,7 +29,9 @@ class Full {
     driver->add_endpoint(0, 0);
   }
   RequestId submit(uint32_t band, uint64_t bytes = 100, const std::string& flow = "f") {
-    return driver->submit({.flow = flow, .band = band, .bytes = bytes,
+    return driver->submit({.flow = flow,
+                           .band = band,
+                           .bytes = bytes,
                            .generation = driver->engine->pipeline().generation});
   }
   void reload(const std::function<void(Pipeline&)>& change) {
@@ -73,13 +75,13 @@ TEST(Displacement, AFullBandIsRelievedInsideItself) {
 
 TEST(Displacement, BytesMayCostSeveralVictimsAndTheyRelieveBandAndHost) {
   std::vector<uint64_t> needs;
-  EvictionDouble any{.pick = [&](const sluice_flows& flows, const sluice_band& band,
-                                 const sluice_need& need) {
-    EXPECT_EQ(need.reason, uint32_t{SLUICE_NEED_BYTES});
-    EXPECT_EQ(need.newcomer->bytes[0], 900u);
-    needs.push_back(need.bytes);
-    return first_holder(flows, band, need);
-  }};
+  EvictionDouble any{
+      .pick = [&](const sluice_flows& flows, const sluice_band& band, const sluice_need& need) {
+        EXPECT_EQ(need.reason, uint32_t{SLUICE_NEED_BYTES});
+        EXPECT_EQ(need.newcomer->bytes[0], 900u);
+        needs.push_back(need.bytes);
+        return first_holder(flows, band, need);
+      }};
   Full f(any.policy(), [](Pipeline& p) {
     p.bands[0].bytes_max = 1000;
     p.bytes_max = 2000;
@@ -95,10 +97,10 @@ TEST(Displacement, BytesMayCostSeveralVictimsAndTheyRelieveBandAndHost) {
 
 TEST(Displacement, NobodyIsEvictedIfItIsNotEnough) {
   int asked = 0;
-  EvictionDouble two{.pick = [&](const sluice_flows& flows, const sluice_band& band,
-                                 const sluice_need& need) {
-    return asked++ < 2 ? first_holder(flows, band, need) : SLUICE_NONE;
-  }};
+  EvictionDouble two{
+      .pick = [&](const sluice_flows& flows, const sluice_band& band, const sluice_need& need) {
+        return asked++ < 2 ? first_holder(flows, band, need) : SLUICE_NONE;
+      }};
   Full f(two.policy(), [](Pipeline& p) { p.bytes_max = 1000; });
   for (int i = 0; i < 10; ++i) f.submit(2, 100);
   const RequestId big = f.submit(0, 500);
@@ -133,11 +135,11 @@ TEST(Displacement, ANewcomerCostsAtMostSoMany) {
 
 TEST(Displacement, ABandWithNothingParkedIsNotAsked) {
   std::vector<uint32_t> asked;
-  EvictionDouble none{.pick = [&](const sluice_flows&, const sluice_band& band,
-                                  const sluice_need&) {
-    asked.push_back(band.rank);
-    return SLUICE_NONE;
-  }};
+  EvictionDouble none{
+      .pick = [&](const sluice_flows&, const sluice_band& band, const sluice_need&) {
+        asked.push_back(band.rank);
+        return SLUICE_NONE;
+      }};
   Full f(none.policy(), [](Pipeline& p) { p.requests_max = 1; });
   f.submit(1);
   f.submit(0);
@@ -145,9 +147,8 @@ TEST(Displacement, ABandWithNothingParkedIsNotAsked) {
 }
 
 TEST(Displacement, AnIllegalPickIsAFaultAndFreesNothing) {
-  EvictionDouble wild{.pick = [](const sluice_flows&, const sluice_band&, const sluice_need&) {
-    return 77777u;
-  }};
+  EvictionDouble wild{
+      .pick = [](const sluice_flows&, const sluice_band&, const sluice_need&) { return 77777u; }};
   Full f(wild.policy(), [](Pipeline& p) { p.bands[0].requests_max = 1; });
   f.submit(0);
   EXPECT_TRUE(f.ended(f.submit(0)));
@@ -155,10 +156,10 @@ TEST(Displacement, AnIllegalPickIsAFaultAndFreesNothing) {
 }
 
 TEST(Displacement, AfterALimitWasLoweredANewcomerCostsItsOwnPartOnly) {
-  EvictionDouble lower{.pick = [](const sluice_flows& flows, const sluice_band& band,
-                                  const sluice_need& need) {
-    return band.rank > need.newcomer_rank ? first_holder(flows, band, need) : SLUICE_NONE;
-  }};
+  EvictionDouble lower{
+      .pick = [](const sluice_flows& flows, const sluice_band& band, const sluice_need& need) {
+        return band.rank > need.newcomer_rank ? first_holder(flows, band, need) : SLUICE_NONE;
+      }};
   Full f(lower.policy(), [](Pipeline&) {});
   for (int i = 0; i < 400; ++i) f.submit(2, 100);
   f.reload([](Pipeline& p) {

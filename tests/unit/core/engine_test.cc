@@ -259,18 +259,17 @@ TEST(Engine, OrderingsSeeADeadlineThatDoesNotDependOnThePool) {
   d.complete(first);
   d.complete(urgent);
   d.complete(second);
-  EXPECT_EQ(d.dispatched,
-            (std::vector<uint64_t>{first.seq, urgent.seq, second.seq, later.seq}));
+  EXPECT_EQ(d.dispatched, (std::vector<uint64_t>{first.seq, urgent.seq, second.seq, later.seq}));
 }
 
 TEST(Engine, AWithdrawnReportHasNoAgeAndNoLoadButItsColumns) {
   using Seen = std::tuple<uint64_t, uint32_t, int64_t>;  // age, waiting, label
   Seen seen;
-  ScorerDouble scorer{.score = [&](const sluice_requests&, const sluice_endpoints& e,
-                                   uint32_t row) {
-    if (e.slot[row] == 0) seen = {e.metrics_age_ns[row], e.waiting[row], e.ints[0][row]};
-    return 0.0F;
-  }};
+  ScorerDouble scorer{
+      .score = [&](const sluice_requests&, const sluice_endpoints& e, uint32_t row) {
+        if (e.slot[row] == 0) seen = {e.metrics_age_ns[row], e.waiting[row], e.ints[0][row]};
+        return 0.0F;
+      }};
   Pipeline p = three_bands();
   p.scorers = {{scorer.policy(), 1}};
   p.endpoint_absent.ints = {-1};

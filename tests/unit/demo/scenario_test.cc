@@ -70,7 +70,7 @@ TEST(Contention, IsTheLoadOfTheComparison) {
 }
 
 TEST(EveryScenario, BreaksItsPromiseWhenARequestIsNotAnswered) {
-  for (const char* name : {"main", "contention", "criticality", "head-of-line"}) {
+  for (const std::string& name : scenario_names()) {
     const Scenario s = *scenario_named(name);
     std::vector<PartResult> parts;
     for (const Part& part : s.parts) {
@@ -80,6 +80,8 @@ TEST(EveryScenario, BreaksItsPromiseWhenARequestIsNotAnswered) {
         result.sluice.groups.push_back(good(g.name, waits ? 1000 : 60));
       }
       result.sluice.per_second = 100;
+      for (GroupReport& g : result.sluice.groups)
+        g.per_second = 100.0 / static_cast<double>(result.sluice.groups.size());
       if (part.direct) result.direct = result.sluice;
       if (part.decision_log) result.log_check = 0;
       parts.push_back(result);
@@ -144,12 +146,13 @@ TEST(Median, OfRunsTakesMiddlesAddsCountsAndKeepsTheWorstCheck) {
 }
 
 TEST(PipelineText, IsAPipelineWithoutErrorsOrWarnings) {
-  for (const char* name : {"main", "contention", "criticality", "head-of-line"}) {
+  for (const std::string& name : scenario_names()) {
     PipelineSpec spec;
     spec.http_port = 20001;
     spec.admin_port = 20002;
     const Scenario scenario = *scenario_named(name);
     spec.bands = scenario.bands;
+    spec.gateways = scenario.gateways;
     for (const std::string& model : scenario.server_models) {
       spec.servers.push_back({static_cast<uint16_t>(20010 + spec.servers.size()), model});
     }
@@ -159,7 +162,8 @@ TEST(PipelineText, IsAPipelineWithoutErrorsOrWarnings) {
     EXPECT_EQ(diagnostics.render(), "") << name;
     ASSERT_TRUE(config) << name;
     EXPECT_EQ(config->pool.endpoints.size(), 4u);
-    EXPECT_EQ(config->pool.max_in_flight, kSlots);
+    EXPECT_EQ(config->pool.learn_room, scenario.gateways != 0);
+    EXPECT_EQ(config->pool.max_in_flight, scenario.gateways == 0 ? kSlots : 0);
     EXPECT_EQ(config->bands.size(), spec.bands.size());
     EXPECT_EQ(config->objectives.size(), spec.bands.size());
     EXPECT_EQ(config->flow_key.size(), 2u);

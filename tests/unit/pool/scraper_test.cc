@@ -17,6 +17,7 @@ constexpr char kPage[] = "vllm:num_requests_waiting 2\nvllm:num_requests_running
 constexpr char kModels[] = R"({"data":[{"id":"m1"},{"id":"m2"}]})";
 
 struct Seen : ScrapeObserver {
+  void on_asking(uint32_t) override { asked++; }
   void on_reading(uint32_t, EngineReading reading) override {
     readings.push_back(std::move(reading));
   }
@@ -31,7 +32,7 @@ struct Seen : ScrapeObserver {
   std::vector<Miss> misses;
   std::vector<std::vector<std::string>> models;
   std::string last_why;
-  uint64_t rounds = 0;
+  uint64_t rounds = 0, asked = 0;
 };
 
 class ScraperTest : public testing::Test {

@@ -234,9 +234,9 @@ TEST(Estimates, AreBounded) {
   facts.output_max = 100'000;
   facts.choices = 4'000'000'000;
   const Routed r = routing->route(facts, body, {}, kFriend, "id", 0);
-  EXPECT_EQ(r.prompt_tokens, 1000u);
-  EXPECT_EQ(r.output_expected, 256u * kChoicesMax);
-  EXPECT_EQ(r.output_max, 100'000u * kChoicesMax);
+  EXPECT_EQ(r.prompt_bytes, 4000u);
+  EXPECT_EQ(r.choices, kChoicesMax);
+  EXPECT_EQ(r.output_max, 100'000u);
   EXPECT_EQ(r.bytes, 5000u);
   EXPECT_EQ(r.prefix.size(), 4000u / 256);
   const Submission s = r.submission(3);
