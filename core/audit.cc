@@ -104,8 +104,8 @@ std::optional<std::string> Engine::audit() const {
       l.parked_bytes += r.bytes;
       l.parked_cost += r.cost;
       if (r.flow->tenant != kNone) ++of_tenant[r.flow->tenant];
-      check(name + " is in its flow's heap", r.flow_place != kNotInHeap, 1);
-      check(name + " has its deadline in the heap", r.serving_place != kNotInHeap,
+      check(name + " is in its flow's heap", r.in_flow.queued(), 1);
+      check(name + " has its deadline in the heap", r.in_serving.queued(),
             r.serving_deadline != kNever);
       check(name + " is past its deadline", e.deadlines.earliest(r) <= e.now_ns, 0);
       check(name + " is doomed", r.doomed, 0);
@@ -117,11 +117,9 @@ std::optional<std::string> Engine::audit() const {
       l.in_flight_cost += r.charged;
       ++at_endpoint[r.endpoint];
       tokens_at[r.endpoint] += r.reserved;
-      check(name + " in flight is in its flow's heap", r.flow_place == kNotInHeap, 1);
+      check(name + " in flight is in its flow's heap", !r.in_flow.queued(), 1);
       check(name + " in flight has deadlines",
-            r.serving_place == kNotInHeap && r.empty_place == kNotInHeap &&
-                r.wall_place == kNotInHeap,
-            1);
+            !r.in_serving.queued() && !r.in_empty.queued() && !r.in_wall.queued(), 1);
     }
   });
 

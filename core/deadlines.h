@@ -20,9 +20,9 @@ class Deadlines {
     if (r->wall_deadline != kNever) wall_.push(r);
   }
   void remove(Request* r) {
-    if (r->serving_place != kNotInHeap) serving_.remove(r);
-    if (r->empty_place != kNotInHeap) empty_.remove(r);
-    if (r->wall_place != kNotInHeap) wall_.remove(r);
+    if (r->in_serving.queued()) serving_.remove(r);
+    if (r->in_empty.queued()) empty_.remove(r);
+    if (r->in_wall.queued()) wall_.remove(r);
   }
   // A request with a deadline at or before NOW, or null. It stays in until removed.
   Request* passed(TimeNs now) const {
@@ -58,9 +58,9 @@ class Deadlines {
   }
 
   const PoolClocks& clocks_;
-  ServingHeap serving_;
-  EmptyHeap empty_;
-  WallHeap wall_;
+  ServingQueue serving_;
+  EmptyQueue empty_;
+  WallQueue wall_;
 };
 
 }  // namespace sluice

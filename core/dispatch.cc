@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/engine_impl.h"
 
@@ -196,21 +197,38 @@ Engine::Impl::Choice Engine::Impl::choose_endpoint(Band& band, Request* r) {
   return {.endpoint = candidate_slots[chosen], .cached_tokens = candidate_cached[chosen]};
 }
 
+// Adds SCORES, clamped to 0 .. 1 and times WEIGHT, to SUMS. False if one was not a finite number; it
+// counts as 0.
+static bool add_weighted(std::span<const float> scores, float weight, float* sums) {
+  uint32_t bad = 0;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    const bool finite = std::abs(scores[i]) <= std::numeric_limits<float>::max();
+    bad += !finite;
+    const float score = finite ? scores[i] : 0.0F;
+    sums[i] += weight * std::min(std::max(score, 0.0F), 1.0F);
+  }
+  return bad == 0;
+}
+
 // Weighted sums of all scorers into candidates[].score.
 void Engine::Impl::score(Band& band, Request* r) {
   const size_t n = candidates.size();
+  sums.assign(n, 0);
   const auto add_least_in_flight = [&](float weight) {
-    for (Candidate& c : candidates) c.score += weight / (1.0F + static_cast<float>(c.in_flight));
+    for (size_t i = 0; i < n; ++i)
+      sums[i] += weight / (1.0F + static_cast<float>(candidates[i].in_flight));
   };
-  if (scorers.empty()) return add_least_in_flight(1);
+  if (scorers.empty()) add_least_in_flight(1);
 
   flush_scorers();
   const sluice_endpoints& view = endpoints.view(now_ns);
   candidate_rows.clear();
   for (uint32_t slot : candidate_slots) candidate_rows.push_back(endpoints.row_of(slot));
-  rows.clear();
-  rows.add(*r, band.flows.hash(*r->flow), band.config.priority,
-           *std::max_element(candidate_cached.begin(), candidate_cached.end()));
+  if (!scorers.empty()) {
+    rows.clear();
+    rows.add(*r, band.flows.hash(*r->flow), band.config.priority,
+             *std::max_element(candidate_cached.begin(), candidate_cached.end()));
+  }
   for (Scorer& scorer : scorers) {
     if (!scorer.slot.active()) {
       add_least_in_flight(scorer.weight);
@@ -227,17 +245,10 @@ void Engine::Impl::score(Band& band, Request* r) {
       vtable->score(scorer.slot.object(), scorer.slot.state(), &rows.view(prefix), &view, &pairs,
                     scores.data());
     });
-    if (!answered) continue;
-    bool finite = true;
-    for (size_t i = 0; i < n; ++i) {
-      if (!std::isfinite(scores[i])) {
-        finite = false;
-        scores[i] = 0;
-      }
-      candidates[i].score += scorer.weight * std::clamp(scores[i], 0.0F, 1.0F);
-    }
-    if (!finite) scorer.slot.fault(now_ns, "score was not a finite number");
+    if (answered && !add_weighted(scores, scorer.weight, sums.data()))
+      scorer.slot.fault(now_ns, "score was not a finite number");
   }
+  for (size_t i = 0; i < n; ++i) candidates[i].score = sums[i];
 }
 
 }  // namespace sluice

@@ -331,17 +331,14 @@ std::vector<uint32_t> EndpointTable::take_changed() { return std::exchange(chang
 
 const sluice_endpoints& EndpointTable::view(TimeNs now) {
   if (rows_stale_) rebuild_rows();
-  for (uint32_t i = 0; i < view_.count; ++i) {
-    const Row& r = rows_[slot_[i]];
-    metrics_age_ns_[i] =
-        r.report.taken_ns != 0 ? now - std::min(now, r.report.taken_ns) : SLUICE_NEVER;
-  }
+  for (uint32_t i = 0; i < view_.count; ++i)
+    metrics_age_ns_[i] = taken_ns_[i] != 0 ? now - std::min(now, taken_ns_[i]) : SLUICE_NEVER;
   return view_;
 }
 
 void EndpointTable::rebuild_rows() {
   for (auto* c : {&slot_, &inflight_, &limit_, &waiting_, &running_}) c->clear();
-  for (auto* c : {&inflight_cost_, &kv_tokens_max_, &metrics_age_ns_}) c->clear();
+  for (auto* c : {&inflight_cost_, &kv_tokens_max_, &metrics_age_ns_, &taken_ns_}) c->clear();
   kv_used_.clear();
   ints_.resize(absent_.ints.size());
   floats_.resize(absent_.floats.size());
@@ -360,6 +357,7 @@ void EndpointTable::rebuild_rows() {
     inflight_cost_.push_back(r.cost);
     kv_tokens_max_.push_back(r.report.kv_tokens_max);
     metrics_age_ns_.push_back(0);
+    taken_ns_.push_back(r.report.taken_ns);
     kv_used_.push_back(r.report.kv_used);
     for (size_t k = 0; k < ints_.size(); ++k)
       ints_[k].push_back(k < r.report.ints.size() ? r.report.ints[k] : absent_.ints[k]);

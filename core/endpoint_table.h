@@ -161,7 +161,7 @@ class EndpointTable {
   bool rows_stale_ = true;
   std::vector<uint32_t> row_of_;  // by slot
   std::vector<uint32_t> slot_, inflight_, limit_, waiting_, running_;
-  std::vector<uint64_t> inflight_cost_, kv_tokens_max_, metrics_age_ns_;
+  std::vector<uint64_t> inflight_cost_, kv_tokens_max_, metrics_age_ns_, taken_ns_;
   std::vector<float> kv_used_;
   std::vector<std::vector<int64_t>> ints_;
   std::vector<std::vector<double>> floats_;

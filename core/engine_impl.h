@@ -180,7 +180,7 @@ struct Engine::Impl {
   std::vector<sluice_event> event_scratch;
   std::vector<Candidate> candidates;
   std::vector<uint32_t> candidate_slots, candidate_rows, candidate_cached, candidate_blocks;
-  std::vector<float> scores;
+  std::vector<float> scores, sums;
 };
 
 }  // namespace sluice

@@ -25,7 +25,7 @@ struct Flow {
   uint32_t band = 0;        // rank
   uint32_t tenant = kNone;  // index into Pipeline::tenants
   uint64_t dispatches = 0;
-  FlowHeap parked;
+  FlowQueue parked;
   Request* oldest = nullptr;  // the parked ones, by arrival
   Request* newest = nullptr;
   uint32_t cls = kNone;  // eligibility class of the head; kNone while nothing is parked

@@ -36,7 +36,7 @@ void Engine::Impl::unhold(Band& band, Flow* flow) {
   const bool for_size = flow->held == Flow::Held::kSize;
   flow->held = Flow::Held::kNo;
   const Request* head = find(flow->held_head);  // null or out of its flow: it has just ended
-  if (head != nullptr && head->flow_place != kNotInHeap)
+  if (head != nullptr && head->in_flow.queued())
     log({.kind = LogRecord::Kind::kFree, .seq = head->id.seq});
   ++band.waiting_in(flow->cls);
   if (endpoints.at(flow->cls).rooms != 0) ++band.admissible;

@@ -1,10 +1,10 @@
-// One request inside the engine, parked or in flight, and the heaps that it can be in.
+// One request inside the engine, parked or in flight, and the queues that it can be in.
 #pragma once
 
 #include <memory>
 #include <vector>
 
-#include "core/indexed_heap.h"
+#include "core/ordered_queue.h"
 #include "core/types.h"
 
 namespace sluice {
@@ -46,8 +46,7 @@ struct Request {
 
   Request* older = nullptr;  // neighbours in its flow, by arrival
   Request* newer = nullptr;
-  uint32_t flow_place = kNotInHeap, serving_place = kNotInHeap, empty_place = kNotInHeap,
-           wall_place = kNotInHeap;
+  QueuePlace<Request> in_flow, in_serving, in_empty, in_wall;
 
   std::vector<uint64_t> prefix;
   std::vector<int64_t> ints;
@@ -63,21 +62,21 @@ struct ByKey {
   static bool before(const Request& a, const Request& b) {
     return a.key != b.key ? a.key < b.key : a.id.seq < b.id.seq;
   }
-  static uint32_t& place(Request& r) { return r.flow_place; }
+  static QueuePlace<Request>& place(Request& r) { return r.in_flow; }
 };
 
-template <TimeNs Request::*deadline, uint32_t Request::*heap_place>
+template <TimeNs Request::*deadline, QueuePlace<Request> Request::*queue_place>
 struct ByDeadline {
   static bool before(const Request& a, const Request& b) {
     return a.*deadline != b.*deadline ? a.*deadline < b.*deadline : a.id.seq < b.id.seq;
   }
-  static uint32_t& place(Request& r) { return r.*heap_place; }
+  static QueuePlace<Request>& place(Request& r) { return r.*queue_place; }
 };
 
-using FlowHeap = IndexedHeap<Request, ByKey>;
-using ServingHeap =
-    IndexedHeap<Request, ByDeadline<&Request::serving_deadline, &Request::serving_place>>;
-using EmptyHeap = IndexedHeap<Request, ByDeadline<&Request::empty_deadline, &Request::empty_place>>;
-using WallHeap = IndexedHeap<Request, ByDeadline<&Request::wall_deadline, &Request::wall_place>>;
+using FlowQueue = OrderedQueue<Request, ByKey>;
+using ServingQueue =
+    OrderedQueue<Request, ByDeadline<&Request::serving_deadline, &Request::in_serving>>;
+using EmptyQueue = OrderedQueue<Request, ByDeadline<&Request::empty_deadline, &Request::in_empty>>;
+using WallQueue = OrderedQueue<Request, ByDeadline<&Request::wall_deadline, &Request::in_wall>>;
 
 }  // namespace sluice

@@ -72,9 +72,9 @@ struct Submission {
   // requests did. kNone = they are given.
   uint32_t prompt_bytes = kNone;
   uint32_t prompt_tokens = 0;
-  uint32_t output_expected = 0;  // of all choices together
-  uint32_t output_max = 0;  // of each choice, as asked for; 0 = not given
-  uint32_t choices = 1;     // answers that it asks for; 0 = none, an embedding
+  uint32_t output_expected = 0;      // of all choices together
+  uint32_t output_max = 0;           // of each choice, as asked for; 0 = not given
+  uint32_t choices = 1;              // answers that it asks for; 0 = none, an embedding
   TimeNs wall_deadline_ns = kNever;  // from its header; on top of the band's TTLs
   std::span<const uint64_t> prefix;  // chained hashes of its prompt's blocks, first block first
   // Declared columns of requests; those beyond the end hold what Pipeline::request_absent says.

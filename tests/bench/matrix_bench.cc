@@ -199,9 +199,10 @@ struct Job {
 // Where one worker waits for its decision.
 class Seat : public Waiter {
  public:
-  explicit Seat(asio::io_context& thread) : thread_(thread) {}
+  explicit Seat(asio::io_context& threads) : threads_(threads) {}
   void on_decision(const Decision& decision) override {
-    asio::post(thread_, [this, decision] {
+    // A worker goes on where its decision was made, or wherever a thread is free.
+    asio::defer(threads_, [this, decision] {
       decision_ = decision;
       waiting_.resume();
     });
@@ -222,7 +223,7 @@ class Seat : public Waiter {
   };
 
  private:
-  asio::io_context& thread_;
+  asio::io_context& threads_;
   std::coroutine_handle<> waiting_;
   Decision decision_;
 };
@@ -233,21 +234,19 @@ class WaitingLoop {
       : flows_(make_flows(load)),
         draws_(draw_flows(load.flows)),
         scheduler_(make_engine(load, std::move(pipeline)), nullptr),
-        contexts_(std::max(1U, std::thread::hardware_concurrency())) {
-    for (asio::io_context& context : contexts_) busy_.push_back(asio::make_work_guard(context));
+        busy_(asio::make_work_guard(context_)) {
     for (uint32_t worker = 0; worker < load.workers; ++worker) {
-      asio::io_context& context = contexts_[worker % contexts_.size()];
-      asio::post(context, [this, worker, &context] {
-        const Job job = work(worker, std::make_shared<Seat>(context));
+      asio::post(context_, [this, worker] {
+        const Job job = work(worker, std::make_shared<Seat>(context_));
         const std::lock_guard lock(mutex_);
         jobs_.push_back(job);
       });
     }
-    for (size_t i = 1; i < contexts_.size(); ++i)
-      threads_.emplace_back([this, i] { contexts_[i].run(); });
+    for (unsigned i = 1; i < std::thread::hardware_concurrency(); ++i)
+      threads_.emplace_back([this] { context_.run(); });
   }
   ~WaitingLoop() {
-    for (asio::io_context& context : contexts_) context.stop();
+    context_.stop();
     for (std::thread& thread : threads_) thread.join();
     scheduler_.with_engine([](Engine& e, TimeNs now) { e.drain_now(now); });
     for (const Job& job : jobs_) job.handle.destroy();
@@ -255,7 +254,7 @@ class WaitingLoop {
 
   // Does one thing on this thread, as the others do meanwhile on theirs.
   void turn() {
-    contexts_[0].run_one();
+    context_.run_one();
     if (++turns_ % kClockEvery == 0 && scraper_.is_due())
       scheduler_.with_engine([this](Engine& e, TimeNs) { scraper_.scrape(e); });
   }
@@ -280,8 +279,8 @@ class WaitingLoop {
   const std::vector<Flow> flows_;
   const std::vector<uint32_t> draws_;
   Scheduler scheduler_;
-  std::vector<asio::io_context> contexts_;  // the first is turn()'s
-  std::vector<asio::executor_work_guard<asio::io_context::executor_type>> busy_;
+  asio::io_context context_;  // of turn() and of the threads beside it
+  asio::executor_work_guard<asio::io_context::executor_type> busy_;
   std::vector<std::thread> threads_;
   std::mutex mutex_;
   std::vector<Job> jobs_;

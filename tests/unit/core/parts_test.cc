@@ -36,25 +36,36 @@ TEST(Slab, GivesEmptyChunksBackAndKeepsTheOthersInPlace) {
   EXPECT_EQ(again.size(), 600u) << "indices are not given out twice";
 }
 
-TEST(IndexedHeap, AgreesWithASetUnderRandomChanges) {
+TEST(OrderedQueue, AgreesWithASetUnderRandomChanges) {
   Random random(5);
   std::vector<Request> requests(200);
-  FlowHeap heap;
+  FlowQueue queue;
   std::set<std::pair<uint64_t, uint64_t>> model;
   for (size_t i = 0; i < requests.size(); ++i) requests[i].id.seq = i;
   for (int step = 0; step < 20000; ++step) {
     Request& r = requests[random.below(requests.size())];
-    if (r.flow_place == kNotInHeap) {
-      r.key = random.below(50);
-      heap.push(&r);
+    if (!r.in_flow.queued()) {
+      // In order most of the time, as arrivals are.
+      r.key = random.below(4) == 0 ? random.below(50) : 1000 + static_cast<uint64_t>(step);
+      queue.push(&r);
       model.insert({r.key, r.id.seq});
     } else {
-      heap.remove(&r);
+      queue.remove(&r);
       model.erase({r.key, r.id.seq});
     }
-    ASSERT_EQ(heap.size(), model.size());
+    if (step % 1000 == 999) {  // all keys change at once
+      model.clear();
+      for (Request& each : requests) {
+        if (!each.in_flow.queued()) continue;
+        each.key = random.below(100'000);
+        model.insert({each.key, each.id.seq});
+      }
+      queue.rebuild();
+    }
+    ASSERT_EQ(queue.size(), model.size());
+    ASSERT_EQ(queue.empty(), model.empty());
     if (!model.empty()) {
-      ASSERT_EQ(std::pair(heap.top()->key, heap.top()->id.seq), *model.begin());
+      ASSERT_EQ(std::pair(queue.top()->key, queue.top()->id.seq), *model.begin());
     }
   }
 }
