@@ -1,5 +1,7 @@
 #include "core/picker.h"
 
+#include <algorithm>
+
 namespace sluice {
 namespace {
 
@@ -38,9 +40,13 @@ uint32_t pick_endpoint(PickerKind kind, std::span<const Candidate> candidates, u
     if (b >= a) ++b;
     return better(candidates[a], candidates[b], seq) ? a : b;
   }
-  uint32_t best = 0;
-  for (uint32_t i = 1; i < n; ++i)
-    if (better(candidates[i], candidates[best], seq)) best = i;
+  float top = candidates[0].score;
+  for (const Candidate& c : candidates) top = std::max(top, c.score);
+  // Most often one has it; the rest is for ties.
+  uint32_t best = n;
+  for (uint32_t i = 0; i < n; ++i)
+    if (candidates[i].score == top && (best == n || better(candidates[i], candidates[best], seq)))
+      best = i;
   return best;
 }
 

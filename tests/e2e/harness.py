@@ -175,7 +175,7 @@ class Sluice(Process):
     """`sluice serve`, ready unless WAIT is false.
 
     ENDPOINTS are addresses or objects that have one; TEXT is what else stands in its pipeline.toml,
-    HTTP what stands in [listen.http].
+    HTTP what stands in [listen.http]; CAPACITY None = room is learnt.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class Sluice(Process):
         if endpoints is not None:
             self.endpoints = list(endpoints)
         drain = "" if "[drain]" in text else '[drain]\ngrace = "0s"\ndeadline = "5s"\n'
-        capacity = f'[pool.capacity]\nmode = "fixed"\n{self.capacity}\n'
+        capacity = f'[pool.capacity]\nmode = "fixed"\n{self.capacity}\n' if self.capacity else ""
         listen = f'[listen.http]\naddress = "127.0.0.1:{self.port}"\n{self.http_text}\n'
         admin = f'[admin]\naddress = "127.0.0.1:{self.admin}"\n'
         self.config.write_text(

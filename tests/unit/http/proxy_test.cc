@@ -190,6 +190,35 @@ TEST_F(ProxyTest, StreamsAreAskedForTheirUsageUnasked) {
   EXPECT_EQ(asked, R"({"model":"m","stream":true,"stream_options":{"include_usage":true}})");
 }
 
+// A stream of four events that never says its usage, under each [usage] stream.
+class StreamUsage : public ProxyTest, public testing::WithParamInterface<config::StreamUsage> {};
+
+TEST_P(StreamUsage, IsAskedForCountedOrLeftAlone) {
+  std::string asked;
+  add_server([&](RawSocket& socket) {
+    asked = socket.read_message().body;
+    std::string events;
+    for (int i = 0; i < 4; ++i) events += chunk("data: {\"choices\":[{\"i\":1}]}\n\n");
+    socket.send(std::string("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+                            "Transfer-Encoding: chunked\r\n\r\n") +
+                events + chunk("data: [DONE]\n\n") + chunk(""));
+  });
+  settings.stream_usage = GetParam();
+  const Running running = start();
+  const std::string body = R"({"model":"m","stream":true,"prompt":"0123456789abcd"})";
+  EXPECT_EQ(ask(post(body, "", "/v1/completions")).status(), 200);
+  const bool asks = GetParam() == config::StreamUsage::kInject;
+  EXPECT_EQ(asked.find("include_usage") != std::string::npos, asks);
+  // 16 bytes of prompt are 4 tokens; an output token costs 2, and 256 are expected.
+  const uint64_t billed = GetParam() == config::StreamUsage::kOff ? 4 + 2 * 256 : 4 + 2 * 4;
+  EXPECT_TRUE(eventually([&] { return stats().total.served_cost == billed; }))
+      << stats().total.served_cost;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, StreamUsage,
+                         testing::Values(config::StreamUsage::kInject, config::StreamUsage::kCount,
+                                         config::StreamUsage::kOff));
+
 TEST_F(ProxyTest, ModelsAreRenamedThereAndBack) {
   config::Model model;
   model.name = "friendly";
