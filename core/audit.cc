@@ -104,9 +104,8 @@ std::optional<std::string> Engine::audit() const {
       l.parked_bytes += r.bytes;
       l.parked_cost += r.cost;
       if (r.flow->tenant != kNone) ++of_tenant[r.flow->tenant];
-      check(name + " is in its flow's heap", r.in_flow.queued(), 1);
-      check(name + " has its deadline in the heap", r.in_serving.queued(),
-            r.serving_deadline != kNever);
+      check(name + " is in its flow's queue", r.in_flow.queued(), 1);
+      check(name + " has its deadline queued", r.in_serving.queued(), r.serving_deadline != kNever);
       check(name + " is past its deadline", e.deadlines.earliest(r) <= e.now_ns, 0);
       check(name + " is doomed", r.doomed, 0);
       check(name + " is charged", r.charged, 0);
@@ -117,7 +116,7 @@ std::optional<std::string> Engine::audit() const {
       l.in_flight_cost += r.charged;
       ++at_endpoint[r.endpoint];
       tokens_at[r.endpoint] += r.reserved;
-      check(name + " in flight is in its flow's heap", !r.in_flow.queued(), 1);
+      check(name + " in flight is in its flow's queue", !r.in_flow.queued(), 1);
       check(name + " in flight has deadlines",
             !r.in_serving.queued() && !r.in_empty.queued() && !r.in_wall.queued(), 1);
     }
@@ -159,8 +158,8 @@ std::optional<std::string> Engine::audit() const {
           ++held;
           ++earmarks[flow.earmark];
           check(whose + ": held for its size, but there is room for it",
-                !e.at_ceiling(*band) && (e.endpoints.takes(flow.earmark, head->size()) ||
-                                         e.any_that_fits(*head).has_value()),
+                !e.at_ceiling(*band) &&
+                    (e.endpoints.takes(flow.earmark, head->size()) || e.fits_anywhere(*head)),
                 0);
         }
         return;

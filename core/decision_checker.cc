@@ -274,7 +274,6 @@ struct DecisionChecker::Impl {
                 [&] { return words(record.seq, *r) + " is kept back while it is in flight"; });
       return;
     }
-    if (held) ++report.held;
     state.hold(*r, held ? record.seq : 0);
   }
 

@@ -53,7 +53,6 @@ struct CheckReport {
   // Dispatches and ends of calls that were legal only because a band had said that it idles or
   // holds.
   uint64_t excused = 0;
-  uint64_t held = 0;  // times that a head was said to be kept back
   TimeNs first_at = 0, last_at = 0;
   std::array<uint64_t, kViolationKinds> violations{};  // by Violation::Kind
   std::vector<Violation> first;                        // at most kViolationsKept

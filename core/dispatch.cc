@@ -5,6 +5,22 @@
 #include "core/engine_impl.h"
 
 namespace sluice {
+namespace {
+
+// Adds SCORES, clamped to 0 .. 1 and times WEIGHT, to SUMS. False if one was not a finite number; it
+// counts as 0.
+bool add_weighted(std::span<const float> scores, float weight, float* sums) {
+  uint32_t bad = 0;
+  for (size_t i = 0; i < scores.size(); ++i) {
+    const bool finite = std::abs(scores[i]) <= std::numeric_limits<float>::max();
+    bad += !finite;
+    const float score = finite ? scores[i] : 0.0F;
+    sums[i] += weight * std::min(std::max(score, 0.0F), 1.0F);
+  }
+  return bad == 0;
+}
+
+}  // namespace
 
 // Every admissible pair of request and endpoint, best first. Bands are strict: a lower one is
 // looked at only when nothing of a higher one can be dispatched.
@@ -24,8 +40,10 @@ void Engine::Impl::dispatch_all() {
   }
   held_seen = endpoints.version();
   held_until = kNever;
+  if (held_for_better == 0) return;
   for (const Flow* flow : held)
-    if (flow->held == Flow::Held::kBetter) held_until = std::min(held_until, flow->held_until);
+    if (flow->held == Flow::Held::kBetter)
+      held_until = std::min(held_until, flow->head()->better_until);
 }
 
 // Whether what BAND and those below it have in flight is all that they may have.
@@ -47,21 +65,19 @@ void Engine::Impl::pass(Band& band, uint64_t& counter) {
 }
 
 void Engine::Impl::dispatch_band(Band& band) {
-  // Said even if nothing could go now: lower bands may free an endpoint that this one would like.
-  if (at_ceiling(band)) return pass(band, passes_ceiling);
-  while (band.admissible != 0) {
+  for (;;) {
+    // Said even if nothing could go now: lower bands may free an endpoint that this one would like.
+    if (at_ceiling(band)) return pass(band, passes_ceiling);
+    if (band.admissible == 0) return;
     if (band.config.hold_when_blocked && band.held != 0) return pass(band, passes_hold);
     flush(band);
     const uint32_t slot = pick_flow(band);
-    if (slot == SLUICE_NONE) {
-      return pass(band, passes_idle);
-    }
+    if (slot == SLUICE_NONE) return pass(band, passes_idle);
     Flow* flow = band.flows.at(slot);
     if (endpoints.at(flow->cls).rooms != 0) {
       const Choice to = choose_endpoint(band, flow->head());
       if (to.endpoint != kNone) {
         dispatch(band, flow->head(), to);
-        if (at_ceiling(band)) return pass(band, passes_ceiling);
       } else {
         hold(band, flow, to.held, to.earmark);
       }
@@ -197,38 +213,28 @@ Engine::Impl::Choice Engine::Impl::choose_endpoint(Band& band, Request* r) {
   return {.endpoint = candidate_slots[chosen], .cached_tokens = candidate_cached[chosen]};
 }
 
-// Adds SCORES, clamped to 0 .. 1 and times WEIGHT, to SUMS. False if one was not a finite number; it
-// counts as 0.
-static bool add_weighted(std::span<const float> scores, float weight, float* sums) {
-  uint32_t bad = 0;
-  for (size_t i = 0; i < scores.size(); ++i) {
-    const bool finite = std::abs(scores[i]) <= std::numeric_limits<float>::max();
-    bad += !finite;
-    const float score = finite ? scores[i] : 0.0F;
-    sums[i] += weight * std::min(std::max(score, 0.0F), 1.0F);
-  }
-  return bad == 0;
+void Engine::Impl::add_least_in_flight(float weight) {
+  for (size_t i = 0; i < candidates.size(); ++i)
+    sums[i] += weight / (1.0F + static_cast<float>(candidates[i].in_flight));
 }
 
 // Weighted sums of all scorers into candidates[].score.
 void Engine::Impl::score(Band& band, Request* r) {
-  const size_t n = candidates.size();
-  sums.assign(n, 0);
-  const auto add_least_in_flight = [&](float weight) {
-    for (size_t i = 0; i < n; ++i)
-      sums[i] += weight / (1.0F + static_cast<float>(candidates[i].in_flight));
-  };
-  if (scorers.empty()) add_least_in_flight(1);
+  sums.assign(candidates.size(), 0);
+  scorers.empty() ? add_least_in_flight(1) : ask_scorers(band, r);
+  for (size_t i = 0; i < candidates.size(); ++i) candidates[i].score = sums[i];
+}
 
+// The same into sums; there are scorers.
+void Engine::Impl::ask_scorers(Band& band, Request* r) {
+  const size_t n = candidates.size();
   flush_scorers();
   const sluice_endpoints& view = endpoints.view(now_ns);
   candidate_rows.clear();
   for (uint32_t slot : candidate_slots) candidate_rows.push_back(endpoints.row_of(slot));
-  if (!scorers.empty()) {
-    rows.clear();
-    rows.add(*r, band.flows.hash(*r->flow), band.config.priority,
-             *std::max_element(candidate_cached.begin(), candidate_cached.end()));
-  }
+  rows.clear();
+  rows.add(*r, band.flows.hash(*r->flow), band.config.priority,
+           *std::max_element(candidate_cached.begin(), candidate_cached.end()));
   for (Scorer& scorer : scorers) {
     if (!scorer.slot.active()) {
       add_least_in_flight(scorer.weight);
@@ -248,7 +254,6 @@ void Engine::Impl::score(Band& band, Request* r) {
     if (answered && !add_weighted(scores, scorer.weight, sums.data()))
       scorer.slot.fault(now_ns, "score was not a finite number");
   }
-  for (size_t i = 0; i < n; ++i) candidates[i].score = sums[i];
 }
 
 }  // namespace sluice

@@ -45,8 +45,6 @@ void EndpointTable::set(uint32_t slot, const EndpointLimits& limits, bool up) {
   r.up = up;
   rows_stale_ = true;
   refresh_limits(slot);
-  announce(slot);
-  refresh_room(slot);
   if (flips) refresh_derived();
 }
 
@@ -58,7 +56,6 @@ void EndpointTable::remove(uint32_t slot) {
   r.ghost = true;
   if (r.in_flight == 0) r.exists = false;
   rows_stale_ = true;
-  announce(slot);
   refresh_room(slot);
   refresh_derived();
 }
@@ -87,7 +84,6 @@ void EndpointTable::report(uint32_t slot, const EndpointReport& report) {
                       r.given.gateways);
   }
   refresh_limits(slot);
-  refresh_room(slot);
 }
 
 void EndpointTable::report_asked(uint32_t slot) {
@@ -108,7 +104,7 @@ void EndpointTable::count(Row& r, int change) {
   r.high = std::max(r.high, r.in_flight);
 }
 
-// The limits in force, from those given and those learnt. Leaves refresh_room to the caller.
+// The limits in force, from those given and those learnt, and whether there is room within them.
 void EndpointTable::refresh_limits(uint32_t slot) {
   Row& r = rows_[slot];
   const uint32_t requests =
@@ -116,12 +112,11 @@ void EndpointTable::refresh_limits(uint32_t slot) {
   uint64_t tokens = r.given.tokens;
   if (r.given.learn && r.learner.tokens() != 0)
     tokens = tokens != 0 ? std::min(tokens, r.learner.tokens()) : r.learner.tokens();
-  if (requests == r.limit && tokens == r.limit_tokens) return;
+  if (requests != r.limit || tokens != r.limit_tokens) ++version_;
   r.limit = requests;
   r.limit_tokens = tokens;
-  ++version_;
-  if (!rows_stale_ && row_of_[slot] != kNone) limit_[row_of_[slot]] = requests;
-  announce(slot);
+  refresh_row(slot);
+  refresh_room(slot);
 }
 
 uint64_t EndpointTable::room_of_pool() const {
@@ -140,10 +135,7 @@ void EndpointTable::take(uint32_t slot, uint64_t cost, uint64_t tokens) {
   ++r.dispatches;
   r.cost += cost;
   r.tokens += tokens;
-  if (!rows_stale_ && row_of_[slot] != kNone) {
-    inflight_[row_of_[slot]] = r.in_flight;
-    inflight_cost_[row_of_[slot]] = r.cost;
-  }
+  refresh_row(slot);
   refresh_room(slot);
 }
 
@@ -154,10 +146,7 @@ void EndpointTable::release(uint32_t slot, uint64_t cost, uint64_t tokens) {
   r.tokens -= tokens;
   ++version_;
   if (r.ghost && r.in_flight == 0) r.exists = false;
-  if (!rows_stale_ && row_of_[slot] != kNone) {
-    inflight_[row_of_[slot]] = r.in_flight;
-    inflight_cost_[row_of_[slot]] = r.cost;
-  }
+  refresh_row(slot);
   refresh_room(slot);
 }
 
@@ -165,8 +154,8 @@ void EndpointTable::grow(uint32_t slot, uint64_t cost, uint64_t tokens) {
   Row& r = rows_[slot];
   r.cost += cost;
   r.tokens += tokens;
-  if (!rows_stale_ && row_of_[slot] != kNone) inflight_cost_[row_of_[slot]] = r.cost;
-  if (tokens != 0) refresh_room(slot);
+  refresh_row(slot);
+  refresh_room(slot);
 }
 
 void EndpointTable::earmark(uint32_t slot, bool on) {
@@ -181,13 +170,11 @@ void EndpointTable::rejected(uint32_t slot) {
   if (r.given.learn) {
     r.learner.rejected(now_, r.in_flight);
     refresh_limits(slot);
-    refresh_room(slot);
   }
   if (r.paused_until > now_) return;
   r.pause = std::clamp(r.pause * 2, kRejectionPauseMinNs, kRejectionPauseMaxNs);
   r.paused_until = now_ + r.pause;
   next_pause_end_ = std::min(next_pause_end_, r.paused_until);
-  announce(slot);
   refresh_room(slot);
 }
 
@@ -204,7 +191,6 @@ void EndpointTable::end_pauses(TimeNs now) {
       continue;
     }
     r.paused_until = 0;
-    announce(slot);
     refresh_room(slot);
   }
 }
@@ -222,16 +208,25 @@ bool EndpointTable::open(uint32_t slot) const {
   return usable(r) && !r.earmarked && !out_of_tokens(r);
 }
 
-void EndpointTable::announce(uint32_t slot) {
-  rows_[slot].said_open = open(slot);
-  endpoint_changed_(slot);
+// The columns of what changes with each request, while the rest of them stands.
+void EndpointTable::refresh_row(uint32_t slot) {
+  if (rows_stale_ || row_of_[slot] == kNone) return;
+  const Row& r = rows_[slot];
+  limit_[row_of_[slot]] = r.limit;
+  inflight_[row_of_[slot]] = r.in_flight;
+  inflight_cost_[row_of_[slot]] = r.cost;
 }
 
 void EndpointTable::refresh_room(uint32_t slot) {
   Row& r = rows_[slot];
   if (out_of_tokens(r)) r.tokens_short = true;
-  if (open(slot) != r.said_open) announce(slot);
-  const bool now = open(slot) && r.in_flight < r.limit;
+  const bool is_open = open(slot);
+  if (is_open != r.said_open || r.limit != r.said_limit) {
+    r.said_open = is_open;
+    r.said_limit = r.limit;
+    endpoint_changed_(slot);
+  }
+  const bool now = is_open && r.in_flight < r.limit;
   if (now == room_.contains(slot)) return;
   if (now) {
     ++version_;

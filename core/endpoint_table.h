@@ -2,8 +2,8 @@
 //
 // Room is counted, not sampled: an endpoint has room while it is up, not paused, not earmarked, and
 // has less in flight than its limits, in requests and in tokens. Its limits are given, or learnt
-// below what is given. A request fits if its size does, or if nothing else is there. A class has `rooms` endpoints with room; it is kept current by
-// each change, so that asking is O(1). Classes come from the driver (define) or are derived from
+// below what is given. A request fits if its size does, or if nothing else is there. A class has
+// `rooms` endpoints with room; it is kept current by each change, so that asking is O(1). Classes come from the driver (define) or are derived from
 // one by leaving out endpoints that broke under a request. Complexity: a change of one endpoint's
 // room is O(classes that contain it).
 #pragma once
@@ -124,7 +124,8 @@ class EndpointTable {
     uint64_t tokens_asked = 0;
     TimeNs asked_ns = 0, changed_ns = 0;
     bool tokens_short = false;  // since then there were too few tokens left for somebody
-    bool said_open = false;     // as announced last
+    bool said_open = false;     // as the log was told last
+    uint32_t said_limit = 0;
     TimeNs paused_until = 0, pause = 0;
     EndpointReport report;
     std::vector<uint32_t> classes;  // that contain it
@@ -133,7 +134,7 @@ class EndpointTable {
   Row& row(uint32_t slot);
   void count(Row& r, int change);
   void refresh_limits(uint32_t slot);
-  void announce(uint32_t slot);
+  void refresh_row(uint32_t slot);
   static bool usable(const Row& r);
   static bool out_of_tokens(const Row& r);
   void refresh_room(uint32_t slot);

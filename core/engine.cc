@@ -122,15 +122,14 @@ void Engine::progress(TimeNs now, RequestId id, uint32_t output_events) {
     Band& band = e.band_of(*r);
     const uint32_t before = std::exchange(r->output_tokens, output_tokens);
     const uint64_t cost = e.cost_of(r->prompt_tokens, r->cached_tokens, output_tokens);
-    const uint64_t size = uint64_t{r->prompt_tokens} + output_tokens;
-    if (size > r->reserved)
-      e.endpoints.grow(r->endpoint, 0, size - std::exchange(r->reserved, size));
-    if (cost > r->charged) {
-      const int64_t growth = static_cast<int64_t>(cost - r->charged);
+    const uint64_t size = std::max(r->reserved, uint64_t{r->prompt_tokens} + output_tokens);
+    const int64_t growth = static_cast<int64_t>(std::max(cost, r->charged) - r->charged);
+    e.endpoints.grow(r->endpoint, static_cast<uint64_t>(growth),
+                     size - std::exchange(r->reserved, size));
+    if (growth != 0) {
       r->charged = cost;
       band.flows.in_flight(r->flow, 0, growth);
       band.flows.charge(r->flow, growth);
-      e.endpoints.grow(r->endpoint, static_cast<uint64_t>(growth), 0);
       e.count(band, [&](Ledger& l) {
         l.in_flight_cost += static_cast<uint64_t>(growth);
         l.served_cost += static_cast<uint64_t>(growth);
@@ -440,13 +439,10 @@ void Engine::Impl::refuse(RequestId id, Band& band, Outcome outcome, Reason reas
                        .retry_after_s = retry_after(band)});
 }
 
-void Engine::Impl::end_in_flight(Request* r, const Completion& c) {
-  Band& band = band_of(*r);
-  Flow* flow = r->flow;
-  const uint32_t output_before = r->output_tokens;
-  // True cost where the upstream told it; what was counted where the request was cut; else the
-  // estimate stands.
-  uint64_t cost = r->charged;
+// Notes what R used, and says its cost: the true one where the upstream told it, what was counted
+// where the request was cut; else the estimate stands.
+uint64_t Engine::Impl::settle(Request* r, const Completion& c) {
+  const TimeNs elapsed = now_ns - r->dispatched_ns;
   if (c.has_usage) {
     if (c.outcome == Outcome::kCompleted)
       estimates.learn(r->model_hash, {.prompt_bytes = r->prompt_bytes,
@@ -454,26 +450,28 @@ void Engine::Impl::end_in_flight(Request* r, const Completion& c) {
                                       .output_tokens = c.output_tokens,
                                       .choices = r->choices,
                                       .events = c.output_events,
-                                      .elapsed = now_ns - r->dispatched_ns});
+                                      .elapsed = elapsed});
     r->prompt_tokens = c.prompt_tokens;
     r->cached_tokens = std::min(c.cached_tokens, c.prompt_tokens);
     r->output_tokens = c.output_tokens;
-    cost = cost_of(c.prompt_tokens, r->cached_tokens, c.output_tokens);
   } else {
     uint32_t output =
         std::max(r->output_tokens, estimates.tokens_of_events(r->model_hash, c.output_events));
+    if (output == 0 && c.outcome == Outcome::kCompleted) return r->charged;
     // An answer that comes in one piece was worked on all the time, though nothing was seen of it.
-    const bool unseen = output == 0 && c.outcome != Outcome::kUpstreamError;
-    if (unseen && c.outcome != Outcome::kCompleted)
-      output =
-          estimates.tokens_of_time(r->model_hash, now_ns - r->dispatched_ns, r->output_expected);
-    if (output != 0) {
-      r->output_tokens = output;
-      cost = cost_of(r->prompt_tokens, r->cached_tokens, output);
-    } else if (c.outcome != Outcome::kCompleted) {
-      cost = 0;
-    }
+    if (output == 0 && c.outcome != Outcome::kUpstreamError)
+      output = estimates.tokens_of_time(r->model_hash, elapsed, r->output_expected);
+    if (output == 0) return 0;
+    r->output_tokens = output;
   }
+  return cost_of(r->prompt_tokens, r->cached_tokens, r->output_tokens);
+}
+
+void Engine::Impl::end_in_flight(Request* r, const Completion& c) {
+  Band& band = band_of(*r);
+  Flow* flow = r->flow;
+  const uint32_t output_before = r->output_tokens;
+  const uint64_t cost = settle(r, c);
   const uint64_t charged = std::exchange(r->charged, cost);
   const int64_t change = static_cast<int64_t>(cost) - static_cast<int64_t>(charged);
   band.flows.in_flight(flow, -1, -static_cast<int64_t>(charged));

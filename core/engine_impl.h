@@ -36,6 +36,7 @@ struct Engine::Impl {
   Request* find(RequestId id);
   void expire();
   void end_in_flight(Request* r, const Completion& completion);
+  uint64_t settle(Request* r, const Completion& completion);
   void end_parked(Request* r, Outcome outcome, Reason reason, bool tell);
   void refuse(RequestId id, Band& band, Outcome outcome, Reason reason, uint64_t bytes);
   uint32_t retry_after(Band& band);
@@ -86,6 +87,8 @@ struct Engine::Impl {
   Choice choose_endpoint(Band& band, Request* r);
   void dispatch(Band& band, Request* r, const Choice& to);
   void score(Band& band, Request* r);
+  void ask_scorers(Band& band, Request* r);
+  void add_least_in_flight(float weight);
 
   // ---- holding.cc ----
   // Keeps back the head of a flow that is waiting in a class with room.
@@ -98,7 +101,7 @@ struct Engine::Impl {
   bool serve_held(Band& band, Flow* flow);
   bool wanted_by(const Band& band, uint32_t endpoint);
   bool fits_held_of(const Band& band, uint32_t endpoint);
-  std::optional<uint32_t> any_that_fits(const Request& r);
+  bool fits_anywhere(const Request& r);
 
   // ---- admission.cc ----
   void enforce_limits(Request* newcomer);

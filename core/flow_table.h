@@ -36,7 +36,6 @@ struct Flow {
   uint32_t held_place = 0;         // in the engine's list
   RequestId held_head;             // that it is about
   uint32_t earmark = kNone;        // kSize: the endpoint
-  TimeNs held_until = 0;           // kBetter
   Flow* blocked_before = nullptr;  // neighbours among the blocked flows of its class
   Flow* blocked_after = nullptr;
   TimeNs idle_since = 0;

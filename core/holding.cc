@@ -5,7 +5,7 @@
 namespace sluice {
 
 void Engine::Impl::hold(Band& band, Flow* flow, Flow::Held why, uint32_t earmark) {
-  Request* head = flow->head();
+  const Request* head = flow->head();
   --band.waiting_in(flow->cls);
   if (endpoints.at(flow->cls).rooms != 0) --band.admissible;
   flow->held = why;
@@ -24,8 +24,6 @@ void Engine::Impl::hold(Band& band, Flow* flow, Flow::Held why, uint32_t earmark
   } else {
     ++holds_better;
     ++held_for_better;
-    flow->held_until = head->better_until;
-    held_until = std::min(held_until, flow->held_until);
   }
 }
 
@@ -60,12 +58,11 @@ bool Engine::Impl::wanted_by(const Band& band, uint32_t endpoint) {
   });
 }
 
-std::optional<uint32_t> Engine::Impl::any_that_fits(const Request& r) {
-  std::optional<uint32_t> found;
-  endpoints.at(r.cls).members.for_each_in(endpoints.room(), [&](uint32_t slot) {
-    if (!found && endpoints.fits(slot, r.size())) found = slot;
-  });
-  return found;
+bool Engine::Impl::fits_anywhere(const Request& r) {
+  bool fits = false;
+  endpoints.at(r.cls).members.for_each_in(
+      endpoints.room(), [&](uint32_t slot) { fits = fits || endpoints.fits(slot, r.size()); });
+  return fits;
 }
 
 // Whether a head of BAND that is kept back for its size could go to ENDPOINT, which is kept for a
@@ -84,7 +81,7 @@ bool Engine::Impl::serve_held(Band& band, Flow* flow) {
   Band& of = band_of(*flow);
   if (flow->held == Flow::Held::kBetter) {
     const bool again =
-        &of == &band && (now_ns >= flow->held_until || endpoints.version() != held_seen);
+        &of == &band && (now_ns >= flow->head()->better_until || endpoints.version() != held_seen);
     if (again) unhold(of, flow);
     return again;
   }
@@ -97,7 +94,7 @@ bool Engine::Impl::serve_held(Band& band, Flow* flow) {
   }
   // It was picked before all that may be picked now: it goes as soon as it fits anywhere.
   Request* head = flow->head();
-  const bool fits = endpoints.takes(flow->earmark, head->size()) || any_that_fits(*head);
+  const bool fits = endpoints.takes(flow->earmark, head->size()) || fits_anywhere(*head);
   if (!fits && endpoints.usable(flow->earmark)) return false;
   unhold(of, flow);
   if (!fits) return true;

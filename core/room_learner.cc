@@ -29,16 +29,23 @@ void RoomLearner::Search::raise(TimeNs now) {
   step = std::min(step * 2, limit / 2 + 1);
 }
 
+void RoomLearner::Search::give_up() {
+  if (found != 0) limit = std::min(limit, found);
+}
+
+// Whether requests that are not ours are taken to be there. Where no other gateway is known, a
+// queue alone, beside no more running than we have there, does not say so.
+bool RoomLearner::with_others(const Seen& s, uint32_t gateways) {
+  return s.present() > s.own_high && (gateways > 1 || s.running > s.own_high);
+}
+
 // Of ours, how many the engine keeps waiting that were there all the time.
 uint32_t RoomLearner::own_waiting(const Seen& s, uint32_t gateways) {
   if (s.waiting == 0) return 0;
-  // No more run than we have there, and nobody else is known: what runs is taken to be ours.
-  const bool all_ours = uint64_t{s.running} + s.waiting <= s.own_high;
-  if (all_ours && s.now - s.asked_ns >= kSettledNs) return s.waiting;
-  if (all_ours || (gateways < 2 && s.running <= s.own_high))
+  if (s.present() <= s.own_high && s.settled()) return s.waiting;
+  if (!with_others(s, gateways))
     return std::min(s.waiting, s.own_low > s.running ? s.own_low - s.running : 0);
-  const uint64_t present = uint64_t{s.running} + s.waiting;
-  return static_cast<uint32_t>((uint64_t{s.waiting} * s.own_low + present / 2) / present);
+  return static_cast<uint32_t>((uint64_t{s.waiting} * s.own_low + s.present() / 2) / s.present());
 }
 
 void RoomLearner::note_running(TimeNs now, uint32_t running) {
@@ -61,10 +68,10 @@ void RoomLearner::observe(const Seen& s, uint32_t gateways) {
     kv_tokens_max_ = s.kv_tokens_max;
     tokens_ = {.limit = kv_tokens_max_, .found = kv_tokens_max_, .step = kv_tokens_max_ / 32 + 1};
   }
-  if (uint64_t{s.running} + s.waiting < s.own_low) {
+  if (s.present() < s.own_low) {
     doubts_ = std::min(doubts_ + 1, kDoubtMax);
     waited_before_ = 0;
-    if (requests_.found != 0) requests_.limit = std::min(requests_.limit, requests_.found);
+    requests_.give_up();
     return;
   }
   doubts_ = 0;
@@ -87,21 +94,19 @@ void RoomLearner::observe(const Seen& s, uint32_t gateways) {
     }
   } else if (s.waiting == 0) {
     // Over a long window it is enough that the limit was met now and then.
-    const uint32_t own = s.now - s.asked_ns >= kSettledNs ? s.own_high : s.own_low;
+    const uint32_t own = s.settled() ? s.own_high : s.own_low;
     if (own >= requests_.limit && s.running >= s.own_low) requests_.raise(s.now);
     if (s.tokens_short && s.kv_used < kKvNoMore && tokens_.limit != 0) tokens_.raise(s.now);
   }
   // Its part of what others have taken too: one at a time, for it is only said that they have.
-  const bool others =
-      uint64_t{s.running} + s.waiting > s.own_high && (gateways > 1 || s.running > s.own_high);
-  if (s.waiting != 0 && others && s.own_low >= requests_.limit &&
+  if (s.waiting != 0 && with_others(s, gateways) && s.own_low >= requests_.limit &&
       requests_.limit < s.running / std::max<uint32_t>(gateways, 2))
     ++requests_.limit;
 }
 
 void RoomLearner::unheard() {
-  for (Search* search : {&requests_, &tokens_})
-    if (search->found != 0) search->limit = std::min(search->limit, search->found);
+  requests_.give_up();
+  tokens_.give_up();
   waited_before_ = 0;
 }
 

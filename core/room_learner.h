@@ -40,6 +40,9 @@ class RoomLearner {
     uint64_t own_tokens = 0;    // when it was asked for
     TimeNs asked_ns = 0;        // when that was
     bool tokens_short = false;  // a request was held back for its size since then
+
+    uint64_t present() const { return uint64_t{running} + waiting; }
+    bool settled() const { return now - asked_ns >= kSettledNs; }
   };
   void observe(const Seen& seen, uint32_t gateways);
   // There are no reports any more: what was being tried is given up.
@@ -62,8 +65,10 @@ class RoomLearner {
     // SLACK: how far two ceilings may be apart and be the same.
     void lower(uint64_t to, TimeNs now, uint64_t slack, uint64_t first_step);
     void raise(TimeNs now);
+    void give_up();  // what is being tried
   };
 
+  static bool with_others(const Seen& seen, uint32_t gateways);
   static uint32_t own_waiting(const Seen& seen, uint32_t gateways);
   bool bound_by_tokens(const Seen& seen) const;
   void note_running(TimeNs now, uint32_t running);

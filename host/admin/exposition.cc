@@ -154,10 +154,10 @@ void write_endpoints(const AdminSnapshot& snapshot, Families& out) {
     out.add(kEndpointInFlightTokens, labels, number(stats.in_flight_tokens));
     out.add(kEndpointDoubted, labels, stats.doubted ? 1 : 0);
     out.add(kEndpointEarmarked, labels, stats.earmarked ? 1 : 0);
-    out.add(kEndpointInFlight, labels, it->second->in_flight);
-    out.add(kEndpointInFlightCost, labels, number(it->second->in_flight_cost));
-    out.add(kEndpointDispatches, labels, number(it->second->dispatches));
-    out.add(kEndpointPaused, labels, it->second->paused_until_ns > snapshot.now ? 1 : 0);
+    out.add(kEndpointInFlight, labels, stats.in_flight);
+    out.add(kEndpointInFlightCost, labels, number(stats.in_flight_cost));
+    out.add(kEndpointDispatches, labels, number(stats.dispatches));
+    out.add(kEndpointPaused, labels, stats.paused_until_ns > snapshot.now ? 1 : 0);
   }
   out.add(kPoolEndpoints, {{"health", "up"}}, by_health[0]);
   out.add(kPoolEndpoints, {{"health", "probation"}}, by_health[1]);

@@ -138,17 +138,16 @@ Scenario auto_scenario() {
 }
 
 Scenario gateways_scenario() {
-  Scenario s;
+  Scenario s = contention_scenario();
   s.name = "gateways";
   s.title = "two Sluices on the same servers, each with more to do than they can take";
-  s.server_models.assign(4, kModel);
-  s.bands = {{"default", 0}};
   s.gateways = 2;
   s.duration_s = 30;
+  s.runs = 1;
   Group first = group("first", "a", "", 100), second = group("second", "b", "", 100);
   first.target = 0;
   second.target = 1;
-  s.parts = {{.title = "", .groups = {first, second}, .arrivals = {}}};
+  s.parts[0].groups = {first, second};
   s.judge = [](const std::vector<PartResult>& parts) {
     const LoadReport& r = parts[0].sluice;
     const double share = 100 * r.group("first").per_second / r.per_second;
@@ -213,19 +212,25 @@ Scenario head_of_line_scenario() {
   return s;
 }
 
+constexpr std::pair<std::string_view, Scenario (*)()> kScenarios[] = {
+    {"main", main_scenario},
+    {"contention", contention_scenario},
+    {"criticality", criticality_scenario},
+    {"head-of-line", head_of_line_scenario},
+    {"auto", auto_scenario},
+    {"gateways", gateways_scenario}};
+
 }  // namespace
 
 std::vector<std::string> scenario_names() {
-  return {"main", "contention", "criticality", "head-of-line", "auto", "gateways"};
+  std::vector<std::string> names;
+  for (const auto& [name, make] : kScenarios) names.emplace_back(name);
+  return names;
 }
 
 std::optional<Scenario> scenario_named(std::string_view name) {
-  if (name == "main") return main_scenario();
-  if (name == "contention") return contention_scenario();
-  if (name == "criticality") return criticality_scenario();
-  if (name == "head-of-line") return head_of_line_scenario();
-  if (name == "auto") return auto_scenario();
-  if (name == "gateways") return gateways_scenario();
+  for (const auto& [known, make] : kScenarios)
+    if (known == name) return make();
   return std::nullopt;
 }
 

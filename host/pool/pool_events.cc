@@ -26,7 +26,9 @@ bool merge(std::vector<std::string>& into, const std::vector<std::string>& names
 
 // ---- scrapes ----
 
-void Pool::on_asking(uint32_t slot) { engine_.report_asked(slot); }
+void Pool::on_asking(uint32_t slot) {
+  if (members_[slot]->limits.learn) engine_.report_asked(slot);
+}
 
 void Pool::on_reading(uint32_t slot, EngineReading reading) {
   Member& member = *members_[slot];

@@ -132,7 +132,8 @@ class Reload(harness.E2eTest):
 
     def test_a_reload_says_what_the_file_is_warned_about(self):
         sluice = self.start_full(band())
-        sluice.write(band(more="[plugins]\nwatch = true\n") + f'[log]\ndecisions = "{self.directory}/d"\n')
+        watch, log = "[plugins]\nwatch = true\n", f'[log]\ndecisions = "{self.directory}/d"\n'
+        sluice.write(band(more=watch) + log)
         answer = sluice.reload()
         self.assertEqual(answer.status, 200, answer)
         self.assertIn("plugins.watch", answer.json["warnings"])

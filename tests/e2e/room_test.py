@@ -4,10 +4,13 @@ import harness
 
 
 class Room(harness.E2eTest):
-    def test_a_server_s_slots_are_found_and_followed_when_they_change(self):
-        server = harness.SimServer(
-            self, max_num_seqs=4, time_to_first_token="20ms", inter_token_latency="5ms"
+    def server(self, **options):
+        return harness.SimServer(
+            self, time_to_first_token="20ms", inter_token_latency="5ms", **options
         )
+
+    def test_a_server_s_slots_are_found_and_followed_when_they_change(self):
+        server = self.server(max_num_seqs=4)
         sluice = harness.Sluice(self, [server], capacity=None)
         self.assertEqual(sluice.endpoint("server-0")["mode"], "auto")
         load = harness.Load(sluice, 30, lambda _: sluice.ask(max_tokens=10))
@@ -24,13 +27,7 @@ class Room(harness.E2eTest):
         sluice.check_nothing_lost()
 
     def test_memory_is_room_as_well(self):
-        server = harness.SimServer(
-            self,
-            max_num_seqs=64,
-            kv_tokens=2000,
-            time_to_first_token="20ms",
-            inter_token_latency="5ms",
-        )
+        server = self.server(max_num_seqs=64, kv_tokens=2000)
         sluice = harness.Sluice(self, [server], capacity=None)
         text = "0123456789abcdef" * 100  # some 400 tokens
         load = harness.Load(sluice, 30, lambda _: sluice.ask(text=text, max_tokens=10))
@@ -47,14 +44,7 @@ class Room(harness.E2eTest):
         sluice.check_nothing_lost()
 
     def test_a_server_that_only_rejects_is_sent_less(self):
-        server = harness.SimServer(
-            self,
-            max_num_seqs=2,
-            max_waiting=1,
-            metrics_delay="5s",
-            time_to_first_token="20ms",
-            inter_token_latency="5ms",
-        )
+        server = self.server(max_num_seqs=2, max_waiting=1, metrics_delay="5s")
         sluice = harness.Sluice(self, [server], capacity=None)
         load = harness.Load(sluice, 20, lambda _: sluice.ask(max_tokens=10))
         harness.wait_until(lambda: sluice.endpoint("server-0")["limit"] <= 3, "it is sent less")
