@@ -31,11 +31,12 @@ void add_sim_server_command(CLI::App& app, int& exit_code) {
   command->add_option("--max-waiting", settings.max_waiting,
                       "Requests that may wait for a slot, 429 beyond; 0 = no limit");
   command->add_option("--kv-tokens", settings.kv_tokens,
-                      "Prompt and output tokens resident at once; 0 = no limit");
+                      "Prompt and output tokens resident at once, preempts beyond; 0 = no limit");
   command->add_option("--time-to-first-token", settings.time_to_first_token_ns, "Default 50ms")
       ->transform(duration);
   command->add_option("--inter-token-latency", settings.inter_token_latency_ns, "Default 10ms")
       ->transform(duration);
+  command->add_flag("!--no-metrics", settings.metrics, "Answer /metrics with 404");
   command->add_option("--metrics-delay", settings.metrics_delay_ns, "Slow /metrics, default 0ms")
       ->transform(duration);
 

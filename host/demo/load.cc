@@ -17,7 +17,6 @@ using std::chrono::nanoseconds;
 
 constexpr nanoseconds kBackoff = std::chrono::milliseconds(100);  // after anything but a 2xx
 constexpr uint64_t kBytesPerToken = 4;
-constexpr uint32_t kPromptTokens = 16;  // of the closed loop
 constexpr double kMs = 1e6;
 
 double seconds_of(nanoseconds time) { return std::chrono::duration<double>(time).count(); }
@@ -53,6 +52,11 @@ std::string request_text(const Group& group, const Target& target, uint64_t numb
       "POST /v1/chat/completions HTTP/1.1\r\nHost: {}:{}\r\nContent-Type: application/json\r\n"
       "{}Content-Length: {}\r\n\r\n{}",
       target.host, target.port, headers, text.size(), text);
+}
+
+// Not std::uniform_int_distribution, whose numbers differ between libraries.
+uint32_t draw(std::mt19937& random, uint32_t min, uint32_t max) {
+  return min == max ? min : min + static_cast<uint32_t>(random() % (max - min + 1));
 }
 
 struct Samples {
@@ -128,10 +132,9 @@ class Loader {
     std::mt19937 random(seed);
     asio::steady_timer pause(io_);
     while (!stopping_) {
-      // Not std::uniform_int_distribution, whose numbers differ between libraries.
-      const uint32_t span = group.tokens_max - group.tokens_min + 1;
-      const uint32_t tokens = group.tokens_min + static_cast<uint32_t>(random() % span);
-      if (co_await one(g, kPromptTokens, tokens) || stopping_) continue;
+      const uint32_t tokens = draw(random, group.tokens_min, group.tokens_max);
+      const uint32_t prompt = draw(random, group.prompt_min, group.prompt_max);
+      if (co_await one(g, prompt, tokens) || stopping_) continue;
       ErrorCode ignored;
       pause.expires_after(kBackoff);
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, ignored));

@@ -37,6 +37,7 @@ struct Group {
   uint32_t open = 0;               // requests under way, closed loop
   std::optional<uint32_t> target;  // sends to this one alone; an index into LoadPlan::targets
   uint32_t tokens_min = 10, tokens_max = 30;
+  uint32_t prompt_min = 16, prompt_max = 16;  // tokens
 };
 
 struct Arrival {

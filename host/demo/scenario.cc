@@ -159,6 +159,54 @@ Scenario gateways_scenario() {
   return s;
 }
 
+// What really bounds an engine is its memory: prompts of all sizes share it, how long an answer
+// will be is not known, and what no longer fits is preempted.
+Scenario memory_scenario() {
+  Scenario s;
+  s.name = "memory";
+  s.title =
+      "servers bound by their KV cache, room that is learnt from metrics that come late or stop";
+  s.server_models.assign(4, kModel);
+  s.slots = 256;
+  s.kv_tokens = 65536;
+  s.gateways = 1;
+  s.bands = {{"default", 0}};
+  s.warmup_s = 5;
+  s.duration_s = 30;
+  Group group_of_all_sizes = group("prompts of 100-8000", "a", "", 200);
+  group_of_all_sizes.prompt_min = 100;
+  group_of_all_sizes.prompt_max = 8000;
+  group_of_all_sizes.tokens_min = 50;
+  group_of_all_sizes.tokens_max = 150;
+  s.parts.resize(3);
+  for (Part& part : s.parts) part.groups = {group_of_all_sizes};
+  s.parts[0].title = "metrics 50 ms late";
+  s.parts[0].server_settings = R"({"metrics_delay_ms":50})";
+  s.parts[1].title = "metrics 1 s late";
+  s.parts[1].server_settings = R"({"metrics_delay_ms":1000})";
+  s.parts[2].title = "metrics that stop";
+  s.parts[2].settings_once_warm = R"({"metrics":false})";
+  s.judge = [titles = s.parts](const std::vector<PartResult>& parts) {
+    std::vector<Promise> promises;
+    for (size_t p = 0; p < parts.size(); ++p) {
+      Promise flows = throughput(parts[p], 95);
+      flows.text.insert(0, titles[p].title + ", ");
+      promises.push_back(std::move(flows));
+      const ServerWork& work = parts[p].sluice_work;
+      const ServerWork& alone = parts[p].direct_work;
+      promises.push_back(
+          {fmt::format("{}, waiting at a server: {:.2f} requests on average, at most 1; {:.0f} "
+                       "preemptions (without Sluice {:.1f} and {:.0f})",
+                       titles[p].title, work.waiting, work.preemptions, alone.waiting,
+                       alone.preemptions),
+           work.waiting <= 1});
+    }
+    promises.push_back(all_answered(parts));
+    return promises;
+  };
+  return s;
+}
+
 Scenario criticality_scenario() {
   Scenario s;
   s.name = "criticality";
@@ -218,7 +266,8 @@ constexpr std::pair<std::string_view, Scenario (*)()> kScenarios[] = {
     {"criticality", criticality_scenario},
     {"head-of-line", head_of_line_scenario},
     {"auto", auto_scenario},
-    {"gateways", gateways_scenario}};
+    {"gateways", gateways_scenario},
+    {"memory", memory_scenario}};
 
 }  // namespace
 
@@ -309,6 +358,16 @@ PartResult median(const std::vector<PartResult>& runs) {
     }
   }
   out.sluice = median_report(sluice);
+  auto work_of = [&](ServerWork PartResult::*side) {
+    std::vector<double> waiting, preemptions;
+    for (const PartResult& run : runs) {
+      waiting.push_back((run.*side).waiting);
+      preemptions.push_back((run.*side).preemptions);
+    }
+    return ServerWork{median(std::move(waiting)), median(std::move(preemptions))};
+  };
+  out.sluice_work = work_of(&PartResult::sluice_work);
+  out.direct_work = work_of(&PartResult::direct_work);
   if (!direct.empty()) out.direct = median_report(direct);
   return out;
 }

@@ -25,11 +25,20 @@ struct Part {
   std::vector<Arrival> arrivals;
   bool direct = true;         // also straight to the servers
   bool decision_log = false;  // written, and checked by `sluice log check`
+  // As the servers' /admin/config takes them: from the start on, and from the end of the warmup on.
+  std::string server_settings = "{}", settings_once_warm = "{}";
+};
+
+// What the servers went through during a load, as they count it.
+struct ServerWork {
+  double waiting = 0;  // requests in a server's own queue, averaged over servers and time
+  double preemptions = 0;
 };
 
 struct PartResult {
   LoadReport sluice;
   std::optional<LoadReport> direct;
+  ServerWork sluice_work, direct_work;
   std::optional<int> log_check;  // its exit code: 0 = no violation
   std::string log_check_text;    // what it said
 };
@@ -42,8 +51,10 @@ struct Promise {
 struct Scenario {
   std::string name, title;
   std::vector<std::string> server_models;  // a server each
+  uint32_t slots = kSlots;                 // of each server
+  uint64_t kv_tokens = 0;                  // of each server's cache; 0 = no limit
   std::vector<BandSpec> bands;
-  // Hosts that share the servers, all with room that they learn; 0 = one, which is told kSlots.
+  // Hosts that share the servers, all with room that they learn; 0 = one, which is told.
   uint32_t gateways = 0;
   std::vector<Part> parts;
   double warmup_s = 2, duration_s = 20;

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "host/demo/http_client.h"
+#include "host/pool/prometheus_text.h"
 
 namespace sluice::demo {
 namespace {
@@ -21,17 +22,35 @@ std::chrono::nanoseconds ns(double s) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(s));
 }
 
-// The status of GET PATH; 0 if there is no answer at once.
-unsigned get_status(uint16_t port, const std::string& path) {
+constexpr seconds kAskPatience{5};
+
+// The answer of 127.0.0.1:PORT; status 0 if there is none in time.
+http::response<http::string_body> ask(uint16_t port, http::verb method, const std::string& path,
+                                      const std::string& body = {}) {
   asio::io_context io(1);
-  Upstream upstream(io, {asio::ip::address_v4::loopback(), port});
-  const std::string text = "GET " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
-  unsigned status = 0;
-  asio::co_spawn(
-      io, [&]() -> asio::awaitable<void> { status = (co_await upstream.exchange(text)).status; },
-      asio::detached);
-  io.run_for(seconds(1));
-  return status;
+  beast::tcp_stream stream(io);
+  beast::flat_buffer buffer;
+  http::request<http::string_body> request(method, path, 11, body);
+  request.set(http::field::host, "127.0.0.1");
+  request.prepare_payload();
+  http::response<http::string_body> answer;
+  answer.result(0u);
+  stream.expires_after(kAskPatience);
+  auto work = [&]() -> asio::awaitable<void> {
+    co_await stream.async_connect(tcp::endpoint(asio::ip::address_v4::loopback(), port),
+                                  asio::use_awaitable);
+    co_await http::async_write(stream, request, asio::use_awaitable);
+    http::response<http::string_body> whole;
+    co_await http::async_read(stream, buffer, whole, asio::use_awaitable);
+    answer = std::move(whole);
+  };
+  asio::co_spawn(io, work, [](const std::exception_ptr&) {});  // then the status stays 0
+  io.run();
+  return answer;
+}
+
+unsigned get_status(uint16_t port, const std::string& path) {
+  return ask(port, http::verb::get, path).result_int();
 }
 
 }  // namespace
@@ -55,12 +74,13 @@ Result<std::vector<PartResult>> Stage::play(uint32_t run) {
 Result<void> Stage::start_servers() {
   const auto& models = scenario_.server_models;
   for (size_t i = 0; i < models.size(); ++i) {
-    auto child =
-        Child::start({"sim-server", "--port", "0", "--model", models[i], "--name",
-                      fmt::format("server-{}", i + 1), "--max-num-seqs", std::to_string(kSlots),
-                      "--time-to-first-token", fmt::format("{}ms", kFirstTokenMs),
-                      "--inter-token-latency", fmt::format("{}ms", kInterTokenMs)},
-                     directory_ / fmt::format("server-{}.log", i + 1), true);
+    auto child = Child::start(
+        {"sim-server", "--port", "0", "--model", models[i], "--name",
+         fmt::format("server-{}", i + 1), "--max-num-seqs", std::to_string(scenario_.slots),
+         "--kv-tokens", std::to_string(scenario_.kv_tokens), "--time-to-first-token",
+         fmt::format("{}ms", kFirstTokenMs), "--inter-token-latency",
+         fmt::format("{}ms", kInterTokenMs)},
+        directory_ / fmt::format("server-{}.log", i + 1), true);
     if (!child) return Error{child.error()};
     servers_.push_back(std::move(*child));
   }
@@ -82,7 +102,7 @@ Result<Stage::Host> Stage::start_host(const std::string& name, bool decision_log
   for (size_t i = 0; i < server_ports_.size(); ++i) {
     spec.servers.push_back({server_ports_[i], scenario_.server_models[i]});
   }
-  spec.slots = kSlots;
+  spec.slots = scenario_.slots;
   spec.gateways = scenario_.gateways;
   spec.bands = scenario_.bands;
   std::filesystem::path decisions;
@@ -119,7 +139,9 @@ Result<PartResult> Stage::play_part(const Part& part, const std::string& name) {
     proxies.emplace_back().port = host->http_port;
     hosts.push_back(std::move(*host));
   }
-  result.sluice = load(part, std::move(proxies), "through Sluice");
+  auto loaded = load(part, std::move(proxies), "through Sluice", result.sluice_work);
+  if (!loaded) return Error{loaded.error()};
+  result.sluice = std::move(*loaded);
   for (Host& host : hosts) {
     if (const auto code = host.child.exit_code())
       return Error{fmt::format("the host ended during the load, exit code {}\n{}", *code,
@@ -142,12 +164,15 @@ Result<PartResult> Stage::play_part(const Part& part, const std::string& name) {
     }
     Part straight = part;
     for (Group& group : straight.groups) group.target.reset();
-    result.direct = load(straight, std::move(targets), "straight to the servers");
+    loaded = load(straight, std::move(targets), "straight to the servers", result.direct_work);
+    if (!loaded) return Error{loaded.error()};
+    result.direct = std::move(*loaded);
   }
   return result;
 }
 
-LoadReport Stage::load(const Part& part, std::vector<Target> targets, const std::string& what) {
+Result<LoadReport> Stage::load(const Part& part, std::vector<Target> targets,
+                               const std::string& what, ServerWork& work) {
   LoadPlan plan;
   plan.groups = part.groups;
   plan.arrivals = part.arrivals;
@@ -156,11 +181,53 @@ LoadReport Stage::load(const Part& part, std::vector<Target> targets, const std:
   plan.duration = ns(scenario_.duration_s);
   plan.drain = seconds(60);
   plan.seed = seed_;
-  LoadReport report =
-      run_load(plan, [&](const LoadProgress& progress) { display_.progress(what, progress); });
+  const auto before = count_work();
+  if (!before) return Error{before.error()};
+  if (auto set = set_servers(part.server_settings); !set) return Error{set.error()};
+  bool warm = false;
+  Result<void> settings;
+  LoadReport report = run_load(plan, [&](const LoadProgress& progress) {
+    display_.progress(what, progress);
+    if (warm || progress.seconds < scenario_.warmup_s) return;
+    warm = true;
+    settings = set_servers(part.settings_once_warm);
+  });
   display_.clear();
   interrupted_ = interrupted_ || report.interrupted;
+  if (!settings) return Error{settings.error()};
+  if (auto set = set_servers(R"({"metrics":true,"metrics_delay_ms":0})"); !set)
+    return Error{set.error()};
+  const auto after = count_work();
+  if (!after) return Error{after.error()};
+  work.waiting = (after.value().waiting - before.value().waiting) /
+                 static_cast<double>(servers_.size()) / scenario_.duration_s;
+  work.preemptions = after.value().preemptions - before.value().preemptions;
   return report;
+}
+
+Result<void> Stage::set_servers(const std::string& settings) {
+  for (const uint16_t port : server_ports_) {
+    const auto answer = ask(port, http::verb::post, "/admin/config", settings);
+    if (answer.result_int() != 200)
+      return Error{fmt::format("the server at {} does not take {}: {} {}", port, settings,
+                               answer.result_int(), answer.body())};
+  }
+  return {};
+}
+
+Result<ServerWork> Stage::count_work() {
+  ServerWork work;
+  for (const uint16_t port : server_ports_) {
+    const auto answer = ask(port, http::verb::get, "/metrics");
+    if (answer.result_int() != 200)
+      return Error{fmt::format("the server at {} has no metrics: {}", port, answer.result_int())};
+    PrometheusText page(answer.body());
+    for (MetricSample sample; page.next(sample);) {
+      if (sample.name == "sluice_sim_waiting_seconds_total") work.waiting += sample.value;
+      if (sample.name == "vllm:num_preemptions_total") work.preemptions += sample.value;
+    }
+  }
+  return work;
 }
 
 Result<void> Stage::check_log(const Host& host, const std::string& name, PartResult& result) {

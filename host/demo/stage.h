@@ -36,7 +36,10 @@ class Stage {
   Result<void> start_servers();
   Result<Host> start_host(const std::string& name, bool decision_log);
   Result<PartResult> play_part(const Part& part, const std::string& name);
-  LoadReport load(const Part& part, std::vector<Target> targets, const std::string& what);
+  Result<LoadReport> load(const Part& part, std::vector<Target> targets, const std::string& what,
+                          ServerWork& work);
+  Result<void> set_servers(const std::string& settings);
+  Result<ServerWork> count_work();  // since the servers' start, of all of them together
   Result<void> check_log(const Host& host, const std::string& name, PartResult& result);
 
   const Scenario& scenario_;

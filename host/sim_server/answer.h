@@ -25,6 +25,7 @@ class Answer {
   void append_event(uint32_t index, bool last, std::string& out) const;
   // The answer of a request that does not stream.
   std::string whole() const;
+  uint32_t prompt_tokens() const { return request_.prompt_tokens; }
   uint32_t output_tokens() const { return request_.output_tokens; }
 
  private:

@@ -1,18 +1,20 @@
 // Continuous batching as a model server does it: slots, a waiting queue in front of them, a token a
 // step for each.
 //
-// A request takes a slot and its tokens' room (prompt and output) in order of arrival, nobody
-// overtakes. Token k of it is due at start + TTFT + (k - 1) * ITL, counted from the moment it took
-// the slot, so that a late call to advance() delays a token but never the ones after it. The last
-// token frees the slot.
-// Threads: one. Time is an argument and must not go back. Complexity: O(log n) a token, submit and
-// cancel.
+// A request takes a slot, and the cache for its prompt, in order of arrival; nobody overtakes. Each
+// token takes more of the cache, since no engine knows how many there will be: where it is full, the
+// youngest that runs is preempted, back to the head of the queue, to compute anew all it had.
+// Token k is due at start + TTFT + (k - 1) * ITL, counted from the moment the slot was taken, so
+// that a late call to advance() delays a token but never the ones after it. The last token frees the
+// slot.
+// Threads: one. Time is an argument and must not go back. Complexity: O(log n) a token, submit,
+// cancel and preemption.
+// Source: vLLM's scheduler, preemption by recomputation.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <set>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -55,24 +57,28 @@ class Batch {
   size_t running() const { return running_.size(); }
   size_t waiting() const { return waiting_.size(); }
   uint64_t resident_tokens() const { return resident_; }
+  uint64_t preemptions() const { return preemptions_; }
 
  private:
   struct Request {
-    uint64_t tokens = 0;  // prompt and output
+    uint64_t prompt = 0;
     uint32_t output = 0;
     uint32_t made = 0;
     TimeNs next = 0;
+
+    uint64_t resident() const { return prompt + made; }
   };
 
   bool fits(const Request& request) const;
   void start(uint64_t id, Request request, TimeNs now);
-  void fill(TimeNs now);  // free slots from the waiting queue
+  void fill(TimeNs now);                  // free slots from the waiting queue
+  bool make_room_for_token(uint64_t id);  // false: ID itself was preempted
 
   BatchLimits limits_;
-  std::map<uint64_t, Request> waiting_;  // ids ascend, so this is the order of arrival
-  std::unordered_map<uint64_t, Request> running_;
+  // Ids ascend, so this is the order of arrival. Whatever runs came before whatever waits.
+  std::map<uint64_t, Request> waiting_, running_;
   std::set<std::pair<TimeNs, uint64_t>> due_;  // one entry for each running request
-  uint64_t resident_ = 0;
+  uint64_t resident_ = 0, preemptions_ = 0;
 };
 
 }  // namespace sluice::sim_server

@@ -15,6 +15,8 @@ constexpr uint32_t kHeaderMax = 64 << 10;
 constexpr uint64_t kBodyMax = 64 << 20;
 constexpr size_t kUnsentMax = 16 << 20;  // for a client that asks for much and reads nothing
 
+constexpr const char* kFairnessId = "x-llm-d-inference-fairness-id";
+
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -132,7 +134,7 @@ asio::awaitable<void> Connection::handle(Request request) {
   const bool post = request.method() == http::verb::post;
   const auto api = api_at(path);
   if (api && post) {
-    handle_model(*api, request.body());
+    handle_model(*api, request);
   } else if (path == "/admin/config" && (get || post)) {
     handle_admin(request);
   } else if (path == "/metrics" && get) {
@@ -148,7 +150,7 @@ asio::awaitable<void> Connection::handle(Request request) {
   }
 }
 
-void Connection::handle_model(Api api, const std::string& body) {
+void Connection::handle_model(Api api, const Request& message) {
   SimStats& counters = core_->counters();
   const SimSettings& settings = core_->settings();
   ++counters.requests;
@@ -163,7 +165,7 @@ void Connection::handle_model(Api api, const std::string& body) {
     if (failure == Failure::kRefuse || settings.failure_after_tokens == 0) return reset();
     reset_after_ = settings.failure_after_tokens;
   }
-  auto read = read_request(api, body, core_->options().models);
+  auto read = read_request(api, message.body(), core_->options().models);
   if (const auto* bad = std::get_if<BadRequest>(&read)) {
     return answer_error(bad->status, bad->message, bad->param);
   }
@@ -171,6 +173,8 @@ void Connection::handle_model(Api api, const std::string& body) {
   const uint64_t id = core_->next_id();
   answer_ = Answer(request, id, unix_seconds());
   stream_ = request.stream;
+  const auto tenant = message[kFairnessId];
+  tenant_.assign(tenant.data(), tenant.size());
   if (reset_after_ != 0) reset_after_ = std::min(reset_after_, std::max(1u, request.output_tokens));
   switch (core_->submit(id, request, *this)) {
     case Batch::Admission::kAccepted:
@@ -196,6 +200,7 @@ void Connection::handle_admin(const Request& request) {
 }
 
 asio::awaitable<void> Connection::handle_metrics() {
+  if (!core_->settings().metrics) co_return answer_error(404, "Metrics are off.");
   if (const uint64_t delay = core_->settings().metrics_delay_ns; delay != 0) {
     ErrorCode ignored;
     quiet_.expires_after(std::chrono::nanoseconds(delay));
@@ -208,7 +213,8 @@ asio::awaitable<void> Connection::handle_metrics() {
 
 void Connection::on_token(const Batch::Token& token) {
   SimStats& counters = core_->counters();
-  if (answer_.output_tokens() != 0) ++counters.generation_tokens;
+  core_->count_tokens(tenant_, {.prompt = token.index == 1 ? answer_.prompt_tokens() : 0,
+                                .output = answer_.output_tokens() != 0 ? 1u : 0u});
   const bool resets = reset_after_ != 0 && token.index >= reset_after_;
   const bool ends = token.last && !resets;
   if (token.last) id_ = 0;

@@ -36,7 +36,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<void> quiet();                 // returns once every answer has been written
   asio::awaitable<void> handle(Request request);
 
-  void handle_model(Api api, const std::string& body);
+  void handle_model(Api api, const Request& request);
   void handle_admin(const Request& request);
   asio::awaitable<void> handle_metrics();
 
@@ -65,6 +65,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // The generation under way; id 0 = none.
   uint64_t id_ = 0;
   bool stream_ = false;
+  std::string tenant_;
   uint32_t reset_after_ = 0;  // tokens; 0 = never
   Answer answer_;
 };

@@ -72,7 +72,7 @@ void Core::configure(const SimSettings& settings, const Connection* except) {
   const bool refuses = settings.failure == Failure::kRefuse;
   options_.settings = settings;
   batch_.set_limits(limits_of(settings), now_ns());
-  note_peaks();
+  note();
   arm();
   failure_timer_.cancel();
   if (settings.failure != Failure::kOff && settings.failure_for_ns != 0) {
@@ -100,7 +100,18 @@ SimStats Core::stats() const {
   stats.running = batch_.running();
   stats.waiting = batch_.waiting();
   stats.resident_tokens = batch_.resident_tokens();
+  stats.preemptions = batch_.preemptions();
+  stats.waiting_ns += waiting_ * (now_ns() - noted_);
   return stats;
+}
+
+void Core::count_tokens(const std::string& tenant, TokenCount tokens) {
+  const bool known = counters_.tenants.size() < kTenantsMax || counters_.tenants.contains(tenant);
+  TokenCount& sum = counters_.tenants[known ? tenant : std::string()];
+  sum.prompt += tokens.prompt;
+  sum.output += tokens.output;
+  counters_.prompt_tokens += tokens.prompt;
+  counters_.generation_tokens += tokens.output;
 }
 
 bool Core::failure_strikes() {
@@ -114,8 +125,7 @@ Batch::Admission Core::submit(uint64_t id, const ModelRequest& request, Connecti
   const auto admission = batch_.submit(id, request.prompt_tokens, steps, now_ns());
   if (admission != Batch::Admission::kAccepted) return admission;
   owners_.emplace(id, &owner);
-  counters_.prompt_tokens += request.prompt_tokens;
-  note_peaks();
+  note();
   arm();
   return admission;
 }
@@ -124,7 +134,7 @@ void Core::cancel(uint64_t id) {
   if (owners_.erase(id) == 0) return;
   batch_.cancel(id, now_ns());
   ++counters_.aborted;
-  note_peaks();
+  note();
   arm();
 }
 
@@ -175,7 +185,7 @@ void Core::reset_connections(const Connection* except) {
 void Core::tick() {
   tokens_.clear();
   batch_.advance(now_ns(), tokens_);
-  note_peaks();
+  note();
   for (const Batch::Token& token : tokens_) {
     const auto it = owners_.find(token.id);
     if (it == owners_.end()) continue;  // its connection ended on an earlier token of this tick
@@ -202,9 +212,13 @@ void Core::arm() {
   });
 }
 
-void Core::note_peaks() {
+void Core::note() {
+  const TimeNs now = now_ns();
+  counters_.waiting_ns += waiting_ * (now - noted_);
+  noted_ = now;
+  waiting_ = batch_.waiting();
   counters_.peak_running = std::max<uint64_t>(counters_.peak_running, batch_.running());
-  counters_.peak_waiting = std::max<uint64_t>(counters_.peak_waiting, batch_.waiting());
+  counters_.peak_waiting = std::max<uint64_t>(counters_.peak_waiting, waiting_);
 }
 
 }  // namespace sluice::sim_server

@@ -37,6 +37,7 @@ class Core : public std::enable_shared_from_this<Core> {
   const std::string& name_header() const { return name_header_; }
   SimStats stats() const;
   SimStats& counters() { return counters_; }
+  void count_tokens(const std::string& tenant, TokenCount tokens);
 
   bool failure_strikes();  // whether the failure meets the request at hand
   uint64_t next_id() { return ++last_id_; }
@@ -53,7 +54,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void reset_connections(const Connection* except);
   void tick();
   void arm();
-  void note_peaks();
+  void note();  // how many run and wait from now on
 
   asio::io_context& io_;
   SimServerOptions options_;
@@ -66,6 +67,8 @@ class Core : public std::enable_shared_from_this<Core> {
 
   Batch batch_;
   TimeNs armed_ = kNever;
+  TimeNs noted_ = 0;
+  size_t waiting_ = 0;                // since then
   std::vector<Batch::Token> tokens_;  // of one tick; kept for its memory
   std::unordered_map<uint64_t, Connection*> owners_;
   std::unordered_set<Connection*> connections_;

@@ -49,12 +49,23 @@ std::string render_metrics(const SimStats& stats, std::string_view model, uint64
                                          (kv_tokens + kBlockSize - 1) / kBlockSize);
     sample("vllm:cache_config_info", more, 1);
   }
-  single("vllm:prompt_tokens_total", "counter", "Prompt tokens of admitted requests.",
+  single("vllm:num_preemptions_total", "counter", "Requests preempted.", stats.preemptions);
+  single("vllm:prompt_tokens_total", "counter", "Prompt tokens of requests with a first token.",
          stats.prompt_tokens);
   single("vllm:generation_tokens_total", "counter", "Tokens generated.", stats.generation_tokens);
   head("vllm:request_success_total", "counter", "Requests ended, by reason.");
   sample("vllm:request_success_total", R"(,finished_reason="length")", stats.completed);
   sample("vllm:request_success_total", R"(,finished_reason="abort")", stats.aborted);
+  single("sluice_sim_waiting_seconds_total", "counter",
+         "Time that requests waited for a slot, of all together.",
+         static_cast<double>(stats.waiting_ns) / 1e9);
+  if (stats.tenants.empty()) return out;
+  head("sluice_sim_tenant_tokens_total", "counter", "Tokens by fairness id.");
+  for (const auto& [tenant, tokens] : stats.tenants) {
+    const std::string label = fmt::format(R"(,tenant="{}")", escape_label(tenant));
+    sample("sluice_sim_tenant_tokens_total", label + R"(,kind="prompt")", tokens.prompt);
+    sample("sluice_sim_tenant_tokens_total", label + R"(,kind="output")", tokens.output);
+  }
   return out;
 }
 

@@ -23,10 +23,11 @@ enum class Failure : uint8_t {
 struct SimSettings {
   uint32_t max_num_seqs = 8;  // slots; at least 1
   uint64_t max_waiting = 0;   // 429 beyond it
-  uint64_t kv_tokens = 0;     // prompt and output tokens that may be resident at once
+  uint64_t kv_tokens = 0;     // prompt and output tokens resident at once; preempts beyond
   uint64_t time_to_first_token_ns = 50'000'000;
   uint64_t inter_token_latency_ns = 10'000'000;
   uint64_t metrics_delay_ns = 0;  // before /metrics answers
+  bool metrics = true;            // false: /metrics is 404
 
   Failure failure = Failure::kOff;
   double failure_rate = 1.0;  // share of the requests that kHang, kReset and kError meet

@@ -47,6 +47,14 @@ struct Setter {
     if (error.empty()) out = static_cast<uint64_t>(std::llround(ms * kNsPerMs));
   }
 
+  void yes_or_no(bool& out) {
+    if (value.is_boolean()) {
+      out = value.get<bool>();
+    } else {
+      error = fmt::format("{} must be true or false", key);
+    }
+  }
+
   void failure(Failure& out) {
     const auto named =
         value.is_string() ? failure_named(value.get_ref<const std::string&>()) : std::nullopt;
@@ -67,6 +75,7 @@ std::string settings_json(const SimSettings& settings) {
   out["kv_tokens"] = settings.kv_tokens;
   out["time_to_first_token_ms"] = to_ms(settings.time_to_first_token_ns);
   out["inter_token_latency_ms"] = to_ms(settings.inter_token_latency_ns);
+  out["metrics"] = settings.metrics;
   out["metrics_delay_ms"] = to_ms(settings.metrics_delay_ns);
   out["failure"] = to_string(settings.failure);
   out["failure_rate"] = settings.failure_rate;
@@ -93,6 +102,8 @@ Result<SimSettings> apply_settings(SimSettings settings, std::string_view json) 
       set.duration(settings.time_to_first_token_ns);
     } else if (key == "inter_token_latency_ms") {
       set.duration(settings.inter_token_latency_ns);
+    } else if (key == "metrics") {
+      set.yes_or_no(settings.metrics);
     } else if (key == "metrics_delay_ms") {
       set.duration(settings.metrics_delay_ns);
     } else if (key == "failure") {

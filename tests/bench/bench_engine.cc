@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -20,6 +21,8 @@ uint64_t mix(uint64_t x) {
   return x ^ (x >> 31);
 }
 
+uint64_t retain_idle_ns = 0;  // what the policy being made asked for
+
 const sluice_host_v1 kHost = {
     .struct_size = sizeof(sluice_host_v1),
     .abi_minor = SLUICE_ABI_MINOR,
@@ -27,7 +30,7 @@ const sluice_host_v1 kHost = {
     .log = [](void*, int32_t, const char*, size_t) {},
     .declare_int = [](void*, uint32_t, const char*, int64_t) { return SLUICE_NONE; },
     .declare_float = [](void*, uint32_t, const char*, double) { return SLUICE_NONE; },
-    .retain_idle_flows = [](void*, uint64_t) {},
+    .retain_idle_flows = [](void*, uint64_t ns) { retain_idle_ns = std::max(retain_idle_ns, ns); },
     .extension = [](void*, const char*) -> const void* { return nullptr; },
     .fault = [](void*, const char*, size_t) {},
 };
@@ -47,11 +50,14 @@ PolicyPtr load_policy(const std::string& file, const std::string& name) {
     for (uint32_t i = 0; i < found.param_count; ++i) values.push_back(found.params[i].standard);
     sluice_error error{};
     void* object = nullptr;
+    retain_idle_ns = 0;
     if (found.create != nullptr) {
       object = found.create(&kHost, values.data(), found.param_count, &error);
       if (object == nullptr) die(path + ": " + error.text);
     }
-    return std::make_shared<const Policy>(&found, object, "sluice/" + name);
+    auto policy_made = std::make_shared<Policy>(&found, object, "sluice/" + name);
+    policy_made->retain_idle_ns = retain_idle_ns;
+    return policy_made;
   }
   die(path + " has no policy " + name);
 }
@@ -107,6 +113,35 @@ BenchEngine::BenchEngine(Pipeline pipeline, const Load& load, DecisionLog* log) 
   in_flight_.resize(load.in_flight != 0 ? load.in_flight : size_t{load.endpoints} * load.room);
   const uint64_t wanted = in_flight_.size() + load.parked;
   for (uint64_t i = 0; i < wanted; ++i) submit(static_cast<uint32_t>(i % load.flows));
+  add_bystanders(load.endpoints);
+}
+
+void BenchEngine::add_bystanders(uint32_t endpoints) {
+  for (uint32_t i = 0; i < load_.idle_flows; ++i) pass_by();
+  if (load_.blocked_flows == 0) return;
+  constexpr ClassId kBlocked = 1;
+  engine_->set_class(now_, kBlocked, {{endpoints}});
+  engine_->set_endpoint(now_, endpoints, 1, true);
+  submit_bystander(bystanders_++, kBlocked);  // takes the room, for good
+  engine_->decisions().clear();
+  for (uint32_t i = 0; i < load_.blocked_flows; ++i) submit_bystander(bystanders_++, kBlocked);
+  if (!engine_->decisions().empty()) die("what was to be blocked is not");
+}
+
+RequestId BenchEngine::submit_bystander(uint64_t number, ClassId eligible) {
+  now_ += 100;
+  return engine_->submit(now_, {.flow = "model|bystander-" + std::to_string(number),
+                                .flow_hash = mix(number + (uint64_t{1} << 40)),
+                                .eligible = eligible,
+                                .bytes = 1000,
+                                .prompt_tokens = 200,
+                                .output_expected = 50});
+}
+
+void BenchEngine::pass_by() {
+  const RequestId id = submit_bystander(bystanders_++, 0);
+  engine_->cancel(now_, id);
+  engine_->decisions().clear();
 }
 
 RequestId BenchEngine::submit(uint32_t flow) {

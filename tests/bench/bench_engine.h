@@ -25,6 +25,8 @@ struct Load {
   uint32_t room = 8;           // of each endpoint
   uint32_t in_flight = 0;      // 0 = as many as there is room for
   uint32_t parked = 100;       // at least one a flow
+  uint32_t idle_flows = 0;     // beside those: served once and kept, with nothing to do
+  uint32_t blocked_flows = 0;  // beside those: a request each for one endpoint more, which is full
   uint32_t prompt_blocks = 0;  // prefix hashes of each prompt; its first half is shared by all
 };
 
@@ -35,12 +37,16 @@ class BenchEngine {
   BenchEngine(Pipeline pipeline, const Load& load, DecisionLog* log = nullptr);
 
   void turn();
+  // Parks a request of a flow that nobody has heard of, and cancels it.
+  void pass_by();
   // Parks another request of FLOW; returns its id.
   RequestId submit(uint32_t flow);
   Engine& engine() { return *engine_; }
   TimeNs now() const { return now_; }
 
  private:
+  void add_bystanders(uint32_t endpoints);
+  RequestId submit_bystander(uint64_t number, ClassId eligible);
   void take_decisions();
 
   Load load_;
@@ -52,6 +58,7 @@ class BenchEngine {
   std::vector<RequestId> in_flight_;  // a ring
   size_t oldest_ = 0, count_ = 0;
   uint64_t random_ = 1;
+  uint64_t bystanders_ = 0;
 };
 
 // One band without limits but with TTLs, everything built in.

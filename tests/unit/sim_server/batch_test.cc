@@ -89,14 +89,51 @@ TEST(Batch, TheCacheHoldsBackARequestUntilItFitsAndNobodyOvertakesIt) {
   l.kv_tokens = 100;
   Batch batch(l);
   batch.submit(1, 50, 10, 0);
-  batch.submit(2, 40, 10, 0);  // 50 more than the 40 that are left
+  batch.submit(2, 50, 10, 0);  // its prompt would fill the cache, without room for a token
   batch.submit(3, 1, 1, 0);    // would fit, but came later
   EXPECT_EQ(batch.running(), 1u);
   EXPECT_EQ(batch.waiting(), 2u);
-  EXPECT_EQ(batch.resident_tokens(), 60u);
+  EXPECT_EQ(batch.resident_tokens(), 50u);
+  tokens_at(batch, 90 * kMs);
+  EXPECT_EQ(batch.resident_tokens(), 55u);
   tokens_at(batch, 140 * kMs);
   EXPECT_EQ(batch.running(), 2u);
-  EXPECT_EQ(batch.resident_tokens(), 52u);
+  EXPECT_EQ(batch.resident_tokens(), 51u);
+  EXPECT_EQ(batch.preemptions(), 0u);
+}
+
+TEST(Batch, AFullCachePreemptsTheYoungestWhichComputesAnewAllItHad) {
+  BatchLimits l = limits(8);
+  l.kv_tokens = 100;
+  Batch batch(l);
+  batch.submit(1, 48, 6, 0);
+  batch.submit(2, 48, 6, 0);
+  batch.submit(3, 1, 1, 0);  // 97 in the cache: it fits as well
+  EXPECT_EQ(batch.running(), 3u);
+  // Each takes a token of the 3 that are left; then 1 wants another, and 2 is the youngest.
+  EXPECT_THAT(tokens_at(batch, 50 * kMs), ElementsAre("1.1", "2.1", "3.1."));
+  EXPECT_THAT(tokens_at(batch, 60 * kMs), ElementsAre("1.2", "2.2"));
+  EXPECT_EQ(batch.resident_tokens(), 100u);
+  EXPECT_THAT(tokens_at(batch, 70 * kMs), ElementsAre("1.3"));
+  EXPECT_EQ(batch.preemptions(), 1u);
+  EXPECT_EQ(batch.waiting(), 1u);
+  EXPECT_EQ(batch.resident_tokens(), 51u);
+  EXPECT_THAT(tokens_at(batch, 100 * kMs), ElementsAre("1.4", "1.5", "1.6."));
+  EXPECT_EQ(batch.resident_tokens(), 50u);  // the prompt and the two tokens it had made
+  EXPECT_THAT(tokens_at(batch, 150 * kMs), ElementsAre("2.3"));
+  EXPECT_THAT(tokens_at(batch, 180 * kMs), ElementsAre("2.4", "2.5", "2.6."));
+}
+
+TEST(Batch, WhatWantsATokenMayBeTheYoungestItself) {
+  BatchLimits l = limits(8);
+  l.kv_tokens = 100;
+  Batch batch(l);
+  batch.submit(1, 50, 9, 0);
+  batch.submit(2, 48, 9, 1);
+  EXPECT_THAT(tokens_at(batch, 51 * kMs), ElementsAre("1.1", "2.1"));
+  EXPECT_THAT(tokens_at(batch, 61 * kMs), ElementsAre("1.2"));
+  EXPECT_EQ(batch.preemptions(), 1u);
+  EXPECT_EQ(batch.running(), 1u);
 }
 
 TEST(Batch, RefusesWhatCanNeverFit) {

@@ -193,16 +193,16 @@ TEST_F(SimServerTest, RefusesBeyondTheWaitingLimit) {
 }
 
 TEST_F(SimServerTest, TheCacheBoundsWhatRunsAtOnce) {
-  options_.settings.kv_tokens = 20;  // one request of 4 + 8 tokens fits, two do not
+  options_.settings.kv_tokens = 8;  // a prompt of 4 fits, a second one leaves no room for a token
   options_.settings.inter_token_latency_ns = kLong;
   start();
   Client first(server_->port()), second(server_->port());
-  first.post(kChat, chat(8, true));
+  first.post(kChat, chat(4, true));
   ASSERT_TRUE(soon([](const SimStats& s) { return s.running == 1; }));
-  second.post(kChat, chat(8, true));
+  second.post(kChat, chat(4, true));
   ASSERT_TRUE(soon([](const SimStats& s) { return s.waiting == 1; }));
-  EXPECT_EQ(server_->stats().resident_tokens, 12u);
-  EXPECT_EQ(ask(kChat, chat(17)).result_int(), 400u);  // would never fit
+  EXPECT_EQ(ask(kChat, chat(5)).result_int(), 400u);  // would never fit
+  ASSERT_TRUE(soon([](const SimStats& s) { return s.resident_tokens == 5; }));
   first.close();
   ASSERT_TRUE(soon([](const SimStats& s) { return s.running == 1 && s.waiting == 0; }));
 }
@@ -241,13 +241,61 @@ TEST_F(SimServerTest, MetricsCarryVllmsNames) {
   const std::string labels = R"({engine="0",model_name="sim-model")";
   EXPECT_THAT(text, HasSubstr("vllm:num_requests_running" + labels + "} 1\n"));
   EXPECT_THAT(text, HasSubstr("vllm:num_requests_waiting" + labels + "} 1\n"));
-  EXPECT_THAT(text, HasSubstr("vllm:kv_cache_usage_perc" + labels + "} 0.25\n"));
+  EXPECT_THAT(text, HasSubstr("vllm:kv_cache_usage_perc" + labels + "} 0.0625\n"));
   EXPECT_THAT(text, HasSubstr("vllm:cache_config_info" + labels +
                               R"(,block_size="16",num_gpu_blocks="4"} 1)"));
-  EXPECT_THAT(text, HasSubstr("vllm:prompt_tokens_total" + labels + "} 8\n"));
+  EXPECT_THAT(text, HasSubstr("vllm:prompt_tokens_total" + labels + "} 0\n"));
   EXPECT_THAT(text, HasSubstr("vllm:generation_tokens_total" + labels + "} 0\n"));
   EXPECT_THAT(text,
               HasSubstr("vllm:request_success_total" + labels + R"(,finished_reason="length"} 0)"));
+}
+
+TEST_F(SimServerTest, CountsTheTokensOfEachTenant) {
+  start();
+  Client client(server_->port());
+  for (const char* tenant : {"a", "b\"", "a"}) {
+    client.post(kChat, chat(3), std::string("x-llm-d-inference-fairness-id: ") + tenant + "\r\n");
+    client.answer();
+  }
+  client.post("/v1/embeddings", R"({"input":"0123456789abcdef"})");
+  client.answer();
+  client.get("/metrics");
+  const std::string text = client.answer().body();
+  const std::string name = R"(sluice_sim_tenant_tokens_total{engine="0",model_name="sim-model",)";
+  EXPECT_THAT(text, HasSubstr(name + R"(tenant="a",kind="prompt"} 8)"));
+  EXPECT_THAT(text, HasSubstr(name + R"(tenant="a",kind="output"} 6)"));
+  EXPECT_THAT(text, HasSubstr(name + R"(tenant="b\"",kind="output"} 3)"));
+  EXPECT_THAT(text, HasSubstr(name + R"(tenant="",kind="prompt"} 4)"));
+  EXPECT_THAT(text, HasSubstr(name + R"(tenant="",kind="output"} 0)"));
+  EXPECT_EQ(server_->stats().prompt_tokens, 16u);
+}
+
+TEST_F(SimServerTest, TheTimeThatRequestsWaitAddsUpWhileTheyWait) {
+  options_.settings.max_num_seqs = 1;
+  options_.settings.time_to_first_token_ns = kLong;
+  start();
+  Client running(server_->port()), first(server_->port()), second(server_->port());
+  const auto began = Clock::now();
+  running.post(kChat, chat(1));
+  first.post(kChat, chat(1));
+  second.post(kChat, chat(1));
+  ASSERT_TRUE(soon([](const SimStats& s) { return s.waiting == 2; }));
+  ASSERT_TRUE(soon([](const SimStats& s) { return s.waiting_ns >= 40 * kMs; }));
+  const auto took = std::chrono::nanoseconds(Clock::now() - began);
+  EXPECT_LE(server_->stats().waiting_ns, 2 * static_cast<uint64_t>(took.count()) + kMs);
+}
+
+TEST_F(SimServerTest, MetricsMayBeOffWhileAllElseWorks) {
+  options_.settings.metrics = false;
+  start();
+  Client client(server_->port());
+  client.get("/metrics");
+  EXPECT_EQ(client.answer().result_int(), 404u);
+  EXPECT_EQ(ask(kChat, chat(1)).result_int(), 200u);
+  client.post("/admin/config", R"({"metrics":true})");
+  client.answer();
+  client.get("/metrics");
+  EXPECT_EQ(client.answer().result_int(), 200u);
 }
 
 TEST_F(SimServerTest, ErrorModeAnswersWithItsStatus) {

@@ -15,6 +15,7 @@ TEST(Settings, AnyShownSettingsCanBeAppliedAgain) {
   settings.time_to_first_token_ns = 1'500'000;
   settings.failure = Failure::kReset;
   settings.failure_rate = 0.25;
+  settings.metrics = false;
   const auto again = apply_settings(SimSettings{}, settings_json(settings));
   ASSERT_TRUE(again.ok()) << again.error();
   EXPECT_EQ(settings_json(again.value()), settings_json(settings));
@@ -41,6 +42,7 @@ TEST(Settings, SaysWhatIsWrong) {
   EXPECT_THAT(error(R"({"max_num_seqs": "8"})"), HasSubstr("max_num_seqs must be"));
   EXPECT_THAT(error(R"({"max_num_seqs": 5000000000})"), HasSubstr("max_num_seqs must be"));
   EXPECT_THAT(error(R"({"failure": "explode"})"), HasSubstr("none, refuse, hang"));
+  EXPECT_THAT(error(R"({"metrics": 0})"), HasSubstr("metrics must be true or false"));
   EXPECT_THAT(error(R"({"failure_rate": 1.5})"), HasSubstr("failure_rate must be"));
   EXPECT_THAT(error(R"({"failure_status": 200})"), HasSubstr("failure_status must be"));
   EXPECT_THAT(error(R"({"time_to_first_token_ms": -1})"), HasSubstr("must be a number"));
