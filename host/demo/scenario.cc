@@ -186,19 +186,20 @@ Scenario memory_scenario() {
   s.parts[1].server_settings = R"({"metrics_delay_ms":1000})";
   s.parts[2].title = "metrics that stop";
   s.parts[2].settings_once_warm = R"({"metrics":false})";
-  s.judge = [titles = s.parts](const std::vector<PartResult>& parts) {
+  std::vector<std::string> titles;
+  for (const Part& part : s.parts) titles.push_back(part.title);
+  s.judge = [titles](const std::vector<PartResult>& parts) {
     std::vector<Promise> promises;
     for (size_t p = 0; p < parts.size(); ++p) {
       Promise flows = throughput(parts[p], 95);
-      flows.text.insert(0, titles[p].title + ", ");
+      flows.text.insert(0, titles[p] + ", ");
       promises.push_back(std::move(flows));
       const ServerWork& work = parts[p].sluice_work;
       const ServerWork& alone = parts[p].direct_work;
       promises.push_back(
           {fmt::format("{}, waiting at a server: {:.2f} requests on average, at most 1; {:.0f} "
                        "preemptions (without Sluice {:.1f} and {:.0f})",
-                       titles[p].title, work.waiting, work.preemptions, alone.waiting,
-                       alone.preemptions),
+                       titles[p], work.waiting, work.preemptions, alone.waiting, alone.preemptions),
            work.waiting <= 1});
     }
     promises.push_back(all_answered(parts));

@@ -31,7 +31,9 @@ struct Part {
 
 // What the servers went through during a load, as they count it.
 struct ServerWork {
-  double waiting = 0;  // requests in a server's own queue, averaged over servers and time
+  // Requests in a server's own queue, averaged over servers: all their waiting, in warmup and drain
+  // too, over the measured time.
+  double waiting = 0;
   double preemptions = 0;
 };
 

@@ -22,7 +22,7 @@ struct SimStats {
   uint64_t prompt_tokens = 0, generation_tokens = 0;  // a prompt counts with its first token
   // The same by the fairness id that the request came with; kTenantsMax of them, then together
   // under "".
-  std::map<std::string, TokenCount, std::less<>> tenants;
+  std::map<std::string, TokenCount> tenants;
 };
 
 inline constexpr size_t kTenantsMax = 1000;

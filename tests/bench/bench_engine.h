@@ -25,7 +25,7 @@ struct Load {
   uint32_t room = 8;           // of each endpoint
   uint32_t in_flight = 0;      // 0 = as many as there is room for
   uint32_t parked = 100;       // at least one a flow
-  uint32_t idle_flows = 0;     // beside those: served once and kept, with nothing to do
+  uint32_t idle_flows = 0;     // beside those: had a request once, now nothing to do
   uint32_t blocked_flows = 0;  // beside those: a request each for one endpoint more, which is full
   uint32_t prompt_blocks = 0;  // prefix hashes of each prompt; its first half is shared by all
 };

@@ -3,8 +3,6 @@
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 
-#include <cmath>
-
 #include "tests/bench/bench_engine.h"
 
 namespace sluice::bench {
@@ -41,7 +39,7 @@ SLUICE_BYSTANDERS(weighted_drr, "fairness_weighted_drr", "weighted-drr");
 SLUICE_BYSTANDERS(fcfs, "fairness_fcfs", "fcfs");
 #undef SLUICE_BYSTANDERS
 
-// The class on which the 5,000 are blocked gets room for one request each time, and is full again.
+// All flows are blocked on one place: each turn frees it, lets one of them go, and it is full again.
 void blocked_flows_let_go(benchmark::State& state, const char* file, const char* name) {
   const auto flows = static_cast<uint32_t>(state.range(0));
   BenchEngine bench(with_fairness(file, name),
