@@ -30,9 +30,4 @@ std::vector<int64_t> Pool::Member::label_hashes(const PoolSettings& settings) co
   return out;
 }
 
-bool Pool::Member::is_stale(TimeNs now, const PoolSettings& settings) const {
-  if (settings.pool.stale_after_ns == 0) return false;
-  return now > std::max(report.taken_ns, since) + settings.pool.stale_after_ns;
-}
-
 }  // namespace sluice

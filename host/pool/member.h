@@ -23,6 +23,7 @@ struct Pool::Member {
   std::vector<std::string> adapters;
   std::shared_ptr<Scraper> scraper;
   EndpointReport report;  // the last; taken_ns = 0 if there was none
+  TimeNs heard_ns = 0;    // when it came
   bool asked = false;     // one round is over
   bool stale = false;     // and it was said so
   std::string last_miss;
@@ -38,7 +39,8 @@ struct Pool::Member {
   }
   ServedModels served() const;
   std::vector<int64_t> label_hashes(const PoolSettings& settings) const;
-  bool is_stale(TimeNs now, const PoolSettings& settings) const;
+  // How long nothing has been heard of its metrics.
+  TimeNs silence(TimeNs now) const { return now - std::min(now, std::max(heard_ns, since)); }
 };
 
 }  // namespace sluice

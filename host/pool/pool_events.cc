@@ -36,6 +36,7 @@ void Pool::on_reading(uint32_t slot, EngineReading reading) {
   member.malformed_lines += reading.malformed;
   member.report = std::move(reading.report);
   member.report.ints = member.label_hashes(settings_);
+  member.heard_ns = Scheduler::now();
   engine_.report(slot, member.report);
   if (member.health.scraped(Scheduler::now())) health_changed(member, "its metrics can be read");
   if (merge(member.adapters, reading.adapters) && member.served().unknown == false) {
@@ -75,8 +76,9 @@ void Pool::on_round(uint32_t slot) {
 }
 
 void Pool::check_stale(Member& member) {
-  const TimeNs now = Scheduler::now();
-  const bool stale = member.is_stale(now, settings_);
+  const TimeNs silence = member.silence(Scheduler::now());
+  const uint64_t stale_after = settings_.pool.stale_after_ns;
+  const bool stale = stale_after != 0 && silence > stale_after;
   if (stale == member.stale) return;
   member.stale = stale;
   const std::string& name = member.address->name;
@@ -86,7 +88,7 @@ void Pool::check_stale(Member& member) {
     spdlog::warn(
         "no metrics of endpoint {} for {:.1f} s ({}); requests are still sent there, by Sluice's "
         "own count",
-        name, seconds(now - std::max(member.report.taken_ns, member.since)), member.last_miss);
+        name, seconds(silence), member.last_miss);
     send_report(member);
   }
 }
@@ -190,7 +192,6 @@ void Pool::failed(uint32_t slot) {
 
 PoolStatus Pool::status() const {
   PoolStatus out;
-  const TimeNs now = Scheduler::now();
   for (const std::unique_ptr<Member>& member : members_) {
     if (member->removed) continue;
     const ServedModels served = member->served();
@@ -206,7 +207,7 @@ PoolStatus Pool::status() const {
     endpoint.failures = member->health.failures();
     endpoint.ejections = member->health.ejections();
     endpoint.metrics_taken_ns = member->report.taken_ns;
-    endpoint.metrics_stale = member->is_stale(now, settings_);
+    endpoint.metrics_stale = member->stale;
     endpoint.waiting = member->report.waiting;
     endpoint.running = member->report.running;
     endpoint.kv_used = member->report.kv_used;

@@ -23,7 +23,8 @@ inline constexpr TimeNs kClassForgetNs =
 inline constexpr TimeNs kScrapeIntervalMinNs = 5'000'000;
 inline constexpr uint64_t kScrapesPerSecondMax =
     4000;  // over all endpoints; more endpoints, longer intervals
-inline constexpr TimeNs kScrapeTimeoutMinNs = 1'000'000'000;
+inline constexpr TimeNs kScrapeTimeoutMinNs =
+    2'000'000'000;                              // an engine under load may answer a second late
 inline constexpr uint32_t kMissesPatient = 20;  // after so many misses in a row an endpoint is ...
 inline constexpr TimeNs kScrapeIntervalMissingNs =
     250'000'000;  // ... asked no more often than this

@@ -223,6 +223,18 @@ TEST_F(PoolTest, StaleMetricsAreTakenBackFromTheEngine) {
   EXPECT_TRUE(until([&] { return engine.reports[0].waiting == 2; }));
 }
 
+TEST_F(PoolTest, MetricsThatComeLateAreNotStale) {
+  settings.pool.stale_after_ns = 50'000'000;
+  a.replies["/metrics"].delay = std::chrono::milliseconds(80);
+  list({endpoint("a", a.port())});
+  ASSERT_TRUE(until([&] { return engine.reports[0].waiting == 2; }));
+  ASSERT_TRUE(until([&] {
+    EXPECT_NE(engine.reports[0].taken_ns, 0u);
+    EXPECT_FALSE(status("a").metrics_stale);
+    return status("a").scrapes_good >= 4 || HasFailure();
+  }));
+}
+
 TEST_F(PoolTest, AnEndpointRestartedWithoutItsAdaptersGetsNoRequestsForThem) {
   a.replies["/metrics"].body += "vllm:lora_requests_info{running_lora_adapters=\"lora\"} 1\n";
   list({endpoint("a", a.port())});

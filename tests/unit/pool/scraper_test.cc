@@ -183,6 +183,13 @@ TEST_F(ScraperTest, PageThatGrowsWithoutEndIsRefused) {
   EXPECT_EQ(seen.misses[0], Miss::kBroken);
 }
 
+TEST_F(ScraperTest, AnAnswerThatComesASecondLateIsHeard) {
+  server.replies["/metrics"].delay = std::chrono::milliseconds(1100);
+  start();
+  ASSERT_TRUE(until([&] { return !seen.readings.empty() || !seen.misses.empty(); }));
+  EXPECT_TRUE(seen.misses.empty());
+}
+
 TEST_F(ScraperTest, HangingServerIsAskedOncePerTimeout) {
   server.replies["/metrics"].hang = true;
   start();

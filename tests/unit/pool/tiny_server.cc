@@ -6,7 +6,7 @@ namespace sluice {
 
 struct TinyServer::Connection : std::enable_shared_from_this<Connection> {
   Connection(TinyServer& owner, tcp::socket accepted)
-      : server(&owner), socket(std::move(accepted)) {}
+      : server(&owner), socket(std::move(accepted)), timer(socket.get_executor()) {}
 
   void read() {
     request = {};
@@ -28,6 +28,11 @@ struct TinyServer::Connection : std::enable_shared_from_this<Connection> {
       text = "HTTP/1.1 " + std::to_string(found.status) + " X\r\n" + found.headers +
              "Content-Length: " + std::to_string(found.body.size()) + "\r\n\r\n" + found.body;
     }
+    timer.expires_after(found.delay);
+    timer.async_wait([self = shared_from_this(), close](ErrorCode) { self->send(close); });
+  }
+
+  void send(bool close) {
     asio::async_write(socket, asio::buffer(text),
                       [self = shared_from_this(), close](ErrorCode error, size_t) {
                         if (!error && !close && self->server) self->read();
@@ -40,6 +45,7 @@ struct TinyServer::Connection : std::enable_shared_from_this<Connection> {
 
   TinyServer* server;
   tcp::socket socket;
+  asio::steady_timer timer;
   beast::flat_buffer buffer;
   http::request<http::string_body> request;
   std::string text;
@@ -66,6 +72,7 @@ void TinyServer::shut() {
     if (auto connection = weak.lock()) {
       connection->server = nullptr;
       connection->socket.close(ignored);
+      connection->timer.cancel();
     }
   }
   open_.clear();

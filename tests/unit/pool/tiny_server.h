@@ -21,6 +21,7 @@ class TinyServer {
     bool hang = false;    // never answer
     bool close = false;   // after this answer, without having said so
     std::string headers;  // more of them, each with its CRLF
+    std::chrono::milliseconds delay{0};
   };
 
   explicit TinyServer(asio::io_context& io, uint16_t port = 0);
