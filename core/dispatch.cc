@@ -113,18 +113,17 @@ uint32_t Engine::Impl::pick_flow(Band& band) {
 
 void Engine::Impl::dispatch(Band& band, Request* r, const Choice& to) {
   const uint32_t endpoint = to.endpoint;
-  const uint32_t cached = to.cached_tokens;
   Flow* flow = r->flow;
   const TimeNs parked_ns = r->parked_ns(now_ns);
 
   // The facts first, then the flow's new head: DISPATCHED comes before IDLE or HEAD.
   r->state = Request::State::kInFlight;
   r->endpoint = endpoint;
-  r->cached_tokens = cached;
+  r->cached_tokens = to.cached_tokens;
   r->epoch = epoch;
   r->moved = false;
   ++r->attempt;
-  const uint64_t charged = cost_of(r->prompt_tokens, cached, r->output_expected);
+  const uint64_t charged = cost_with(*r, r->output_expected);
   r->charged = charged;
   r->reserved = r->size();
   r->dispatched_ns = now_ns;

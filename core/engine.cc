@@ -121,7 +121,7 @@ void Engine::progress(TimeNs now, RequestId id, uint32_t output_events) {
   if (r != nullptr && r->state == Request::State::kInFlight && output_tokens > r->output_tokens) {
     Band& band = e.band_of(*r);
     const uint32_t before = std::exchange(r->output_tokens, output_tokens);
-    const uint64_t cost = e.cost_of(r->prompt_tokens, r->cached_tokens, output_tokens);
+    const uint64_t cost = e.cost_with(*r, output_tokens);
     const uint64_t size = std::max(r->reserved, uint64_t{r->prompt_tokens} + output_tokens);
     const int64_t growth = static_cast<int64_t>(std::max(cost, r->charged) - r->charged);
     e.endpoints.grow(r->endpoint, static_cast<uint64_t>(growth),
@@ -449,22 +449,24 @@ uint64_t Engine::Impl::settle(Request* r, const Completion& c) {
                                       .prompt_tokens = c.prompt_tokens,
                                       .output_tokens = c.output_tokens,
                                       .choices = r->choices,
+                                      .prefix_tokens = r->cached_tokens,
+                                      .cached_tokens = c.cached_tokens,
                                       .events = c.output_events,
                                       .elapsed = elapsed});
     r->prompt_tokens = c.prompt_tokens;
     r->cached_tokens = std::min(c.cached_tokens, c.prompt_tokens);
     r->output_tokens = c.output_tokens;
-  } else {
-    uint32_t output =
-        std::max(r->output_tokens, estimates.tokens_of_events(r->model_hash, c.output_events));
-    if (output == 0 && c.outcome == Outcome::kCompleted) return r->charged;
-    // An answer that comes in one piece was worked on all the time, though nothing was seen of it.
-    if (output == 0 && c.outcome != Outcome::kUpstreamError)
-      output = estimates.tokens_of_time(r->model_hash, elapsed, r->output_expected);
-    if (output == 0) return 0;
-    r->output_tokens = output;
+    return cost_of(r->prompt_tokens, r->cached_tokens, r->output_tokens);
   }
-  return cost_of(r->prompt_tokens, r->cached_tokens, r->output_tokens);
+  uint32_t output =
+      std::max(r->output_tokens, estimates.tokens_of_events(r->model_hash, c.output_events));
+  if (output == 0 && c.outcome == Outcome::kCompleted) return r->charged;
+  // An answer that comes in one piece was worked on all the time, though nothing was seen of it.
+  if (output == 0 && !c.is_stream && c.outcome != Outcome::kUpstreamError)
+    output = estimates.tokens_of_time(r->model_hash, elapsed, r->output_max, r->choices);
+  if (output == 0) return 0;
+  r->output_tokens = output;
+  return cost_with(*r, output);
 }
 
 void Engine::Impl::end_in_flight(Request* r, const Completion& c) {

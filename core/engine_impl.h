@@ -70,6 +70,8 @@ struct Engine::Impl {
   void refresh_event_mask(Band& band);
   sluice_band band_view(Band& band);
   uint64_t cost_of(uint32_t prompt, uint32_t cached, uint32_t output) const;
+  // The same of R, which is in flight, if its output is OUTPUT.
+  uint64_t cost_with(const Request& r, uint32_t output) const;
 
   // ---- dispatch.cc ----
   void dispatch_all();

@@ -11,6 +11,10 @@ uint64_t Engine::Impl::cost_of(uint32_t prompt, uint32_t cached, uint32_t output
   return static_cast<uint64_t>(cost + 0.5);
 }
 
+uint64_t Engine::Impl::cost_with(const Request& r, uint32_t output) const {
+  return cost_of(r.prompt_tokens, estimates.cached_tokens(r.model_hash, r.cached_tokens), output);
+}
+
 // ---- flows ----
 
 Flow* Engine::Impl::flow_for(Band& band, const Submission& s) {

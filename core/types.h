@@ -89,7 +89,10 @@ struct Completion {
   uint32_t prompt_tokens = 0;
   uint32_t cached_tokens = 0;  // part of prompt_tokens
   uint32_t output_tokens = 0;
-  uint32_t output_events = 0;  // of a stream: events with output, seen by the transport
+  // Of a stream whose events are counted: those with output, seen by the transport. None there
+  // means that nothing was made; of any other answer, that nobody knows.
+  bool is_stream = false;
+  uint32_t output_events = 0;
 };
 
 // What an endpoint may have in flight.

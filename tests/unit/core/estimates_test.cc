@@ -13,7 +13,7 @@ TEST(Estimates, OfAModelNeverHeardOf) {
   EXPECT_EQ(e.output_tokens(1, 1000, 2), 512u);
   EXPECT_EQ(e.output_tokens(1, 0, 0), 0u) << "an embedding";
   EXPECT_EQ(e.tokens_of_events(1, 7), 7u);
-  EXPECT_EQ(e.tokens_of_time(1, 1'000'000'000, 50), 0u) << "nothing is known of its pace";
+  EXPECT_EQ(e.tokens_of_time(1, 1'000'000'000, 50, 1), 0u) << "nothing is known of its pace";
 }
 
 TEST(Estimates, FollowWhatTheModelDoes) {
@@ -28,9 +28,49 @@ TEST(Estimates, FollowWhatTheModelDoes) {
   EXPECT_NEAR(e.output_tokens(1, 0, 1), 85, 3);
   EXPECT_EQ(e.output_tokens(1, 40, 1), 40u);
   EXPECT_NEAR(e.tokens_of_events(1, 50), 100, 3);
-  EXPECT_NEAR(e.tokens_of_time(1, 1'000'000'000, 500), 50, 2);
-  EXPECT_EQ(e.tokens_of_time(1, 1'000'000'000, 20), 20u) << "no more than was expected";
+  EXPECT_NEAR(e.tokens_of_time(1, 1'010'000'000, 500, 1), 50, 1);
   EXPECT_EQ(e.prompt_tokens(2, 400), 100u) << "other models are others";
+}
+
+// A second until the first token, 10 ms to each that follows.
+TEST(Estimates, TheTimeToTheFirstTokenIsToldFromTheTimeBetweenTokens) {
+  Estimates e;
+  for (uint32_t i = 0; i < 100; ++i) {
+    const uint32_t tokens = 10 + i;
+    e.learn(1, {.output_tokens = 2 * tokens,
+                .choices = 2,
+                .elapsed = 1'000'000'000 + (tokens - 1) * 10'000'000ull});
+  }
+  EXPECT_EQ(e.tokens_of_time(1, 990'000'000, 0, 1), 0u) << "nobody has seen a token yet";
+  EXPECT_EQ(e.tokens_of_time(1, 1'005'000'000, 0, 1), 1u);
+  EXPECT_EQ(e.tokens_of_time(1, 1'205'000'000, 0, 1), 21u);
+  EXPECT_EQ(e.tokens_of_time(1, 1'205'000'000, 0, 2), 42u);
+  EXPECT_EQ(e.tokens_of_time(1, 1'205'000'000, 5, 2), 10u) << "no more than was asked for";
+  EXPECT_EQ(e.tokens_of_time(1, 900'000'000'000, 0, 1), 109u) << "it hung: the longest so far";
+  EXPECT_EQ(e.tokens_of_time(1, 1'505'000'000, 500, 1), 51u) << "longer than most, but asked for";
+}
+
+TEST(Estimates, APrefixIsCachedAsFarAsServersHaveSaidSo) {
+  Estimates e;
+  EXPECT_EQ(e.cached_tokens(1, 1000), 0u) << "nobody has said that it was";
+  for (int i = 0; i < 2000; ++i)
+    e.learn(1, {.prompt_tokens = 500, .prefix_tokens = 400, .cached_tokens = 300});
+  EXPECT_NEAR(e.cached_tokens(1, 1000), 750, 5);
+  for (int i = 0; i < 2000; ++i)
+    e.learn(2, {.prompt_tokens = 500, .prefix_tokens = 400, .cached_tokens = 500});
+  EXPECT_LE(e.cached_tokens(2, 1000), 1000u);
+}
+
+TEST(Estimates, TimesThatShowNoLineAreSharedOutEvenly) {
+  Estimates same, falling;
+  for (uint64_t i = 0; i < 100; ++i) {
+    same.learn(1, {.output_tokens = 50, .elapsed = 500'000'000});
+    falling.learn(
+        1, {.output_tokens = 1 + static_cast<uint32_t>(i), .elapsed = (200 - i) * 1'000'000});
+  }
+  EXPECT_EQ(same.tokens_of_time(1, 305'000'000, 0, 1), 30u);
+  EXPECT_GT(falling.tokens_of_time(1, 100'000'000, 0, 1), 10u);
+  EXPECT_EQ(falling.tokens_of_time(1, 900'000'000'000, 0, 1), 100u);
 }
 
 TEST(Estimates, AnImageDoesNotChangeWhatTextCosts) {

@@ -238,6 +238,10 @@ TEST_F(Holding, WhatIsBilledIsWhatWasSeen) {
   const RequestId failed = d.submit({.prompt = 100, .output = 50});
   d.complete(failed, {.outcome = Outcome::kUpstreamError});
   EXPECT_EQ(served(), 330u) << "nothing came: nothing is owed";
+  const RequestId early = d.submit({.prompt = 100, .output = 50});
+  d.advance(1'000'000'000);
+  d.complete(early, {.outcome = Outcome::kClientGone, .is_stream = true});
+  EXPECT_EQ(served(), 330u) << "a stream that had not begun";
   const RequestId again = d.submit({.prompt = 100, .output = 50});
   d.engine->requeue(d.now, again, Engine::Requeue::kBroken);
   d.settle();
