@@ -38,7 +38,7 @@ Error system_error(std::string_view what) {
 }  // namespace
 
 Result<Child> Child::start(const std::vector<std::string>& arguments,
-                           const std::filesystem::path& log, bool piped) {
+                           const std::filesystem::path& log, bool piped, const char* program) {
   std::vector<char*> argv;
   std::string self = "sluice";
   argv.push_back(self.data());
@@ -63,7 +63,7 @@ Result<Child> Child::start(const std::vector<std::string>& arguments,
     ::setpgid(0, 0);
     ::dup2(piped ? ends[1] : log_fd, STDOUT_FILENO);
     ::dup2(log_fd, STDERR_FILENO);
-    ::execv("/proc/self/exe", argv.data());
+    ::execv(program, argv.data());
     ::_exit(kExecFailed);
   }
   const int fork_errno = errno;

@@ -1,4 +1,5 @@
-// A child process of the demo: this same program with other arguments, never outliving its parent.
+// A child process: this same program with other arguments, or another one, never outliving its
+// parent.
 //
 // The kernel ends the child if the parent dies first; the destructor ends it otherwise (SIGTERM,
 // then SIGKILL).
@@ -21,10 +22,10 @@ namespace sluice::demo {
 
 class Child {
  public:
-  // Runs /proc/self/exe with ARGUMENTS; standard error goes to LOG, standard output too unless
-  // PIPED.
+  // Runs PROGRAM with ARGUMENTS; standard error goes to LOG, standard output too unless PIPED.
   static Result<Child> start(const std::vector<std::string>& arguments,
-                             const std::filesystem::path& log, bool piped = false);
+                             const std::filesystem::path& log, bool piped = false,
+                             const char* program = "/proc/self/exe");
   Child(Child&& other) noexcept;
   Child& operator=(Child&& other) noexcept;
   ~Child();
@@ -38,6 +39,7 @@ class Child {
   // Waits for it to end by itself; nullopt if it does not within PATIENCE.
   std::optional<int> wait(std::chrono::milliseconds patience);
 
+  pid_t pid() const { return pid_; }  // while it has not been reaped
   const std::filesystem::path& log() const { return log_; }
 
  private:

@@ -22,33 +22,6 @@ std::chrono::nanoseconds ns(double s) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(s));
 }
 
-constexpr seconds kAskPatience{5};
-
-// The answer of 127.0.0.1:PORT; status 0 if there is none in time.
-http::response<http::string_body> ask(uint16_t port, http::verb method, const std::string& path,
-                                      const std::string& body = {}) {
-  asio::io_context io(1);
-  beast::tcp_stream stream(io);
-  beast::flat_buffer buffer;
-  http::request<http::string_body> request(method, path, 11, body);
-  request.set(http::field::host, "127.0.0.1");
-  request.prepare_payload();
-  http::response<http::string_body> answer;
-  answer.result(0u);
-  stream.expires_after(kAskPatience);
-  auto work = [&]() -> asio::awaitable<void> {
-    co_await stream.async_connect(tcp::endpoint(asio::ip::address_v4::loopback(), port),
-                                  asio::use_awaitable);
-    co_await http::async_write(stream, request, asio::use_awaitable);
-    http::response<http::string_body> whole;
-    co_await http::async_read(stream, buffer, whole, asio::use_awaitable);
-    answer = std::move(whole);
-  };
-  asio::co_spawn(io, work, [](const std::exception_ptr&) {});  // then the status stays 0
-  io.run();
-  return answer;
-}
-
 unsigned get_status(uint16_t port, const std::string& path) {
   return ask(port, http::verb::get, path).result_int();
 }

@@ -15,13 +15,29 @@ struct HttpServer::Listener {
   Acceptor acceptor{context.get_executor()};
   Timer pause{context.get_executor()};
   asio::executor_work_guard<Executor> work{context.get_executor()};
+  // Connections on their way to a worker. Their memory is made on its thread, where what is freed can
+  // go back to the system; what Asio keeps of a socket for ever is made here, by itself.
+  struct Arrivals {
+    std::mutex mutex;
+    std::vector<Socket> sockets;
+
+    // True if the worker has not been told of any yet.
+    bool add(Socket socket) {
+      const std::lock_guard lock(mutex);
+      sockets.push_back(std::move(socket));
+      return sockets.size() == 1;
+    }
+  };
+  std::vector<Arrivals> arrivals;  // by worker
 };
 
 HttpServer::HttpServer(Scheduler& scheduler, Backends& backends,
                        std::shared_ptr<const HttpSettings> settings, RecordSink record,
                        Options options)
     : listener_(std::make_unique<Listener>()) {
-  for (uint32_t i = 0; i < std::max(1u, options.threads); ++i) {
+  const uint32_t threads = std::max(1u, options.threads);
+  listener_->arrivals = std::vector<Listener::Arrivals>(threads);
+  for (uint32_t i = 0; i < threads; ++i) {
     workers_.push_back(std::make_shared<Worker>(scheduler, backends, body_bytes_, record, settings,
                                                 options.seed + 0x9E3779B97F4A7C15u * (i + 1)));
   }
@@ -63,13 +79,24 @@ void HttpServer::accept_next() {
         }
         if (connections_ < kConnectionsMax) {
           ++connections_;
-          const auto worker = workers_[index];
-          auto session =
-              std::make_shared<Session>(worker, std::move(socket), [this] { connection_over(); });
-          asio::post(worker->context, [session = std::move(session)] { session->start(); });
+          if (listener_->arrivals[index].add(std::move(socket)))
+            asio::post(workers_[index]->context, [this, index] { welcome(index); });
         }
         accept_next();
       });
+}
+
+// Begins to serve what has arrived for a worker, on its thread.
+void HttpServer::welcome(uint32_t index) {
+  std::vector<Socket> sockets;
+  Listener::Arrivals& arrivals = listener_->arrivals[index];
+  {
+    const std::lock_guard lock(arrivals.mutex);
+    sockets.swap(arrivals.sockets);
+  }
+  for (Socket& socket : sockets)
+    std::make_shared<Session>(workers_[index], std::move(socket), [this] { connection_over(); })
+        ->start();
 }
 
 void HttpServer::connection_over() {

@@ -13,7 +13,7 @@ struct Scheduler::Impl {
   std::unique_ptr<Engine> engine;
   ArmTimer arm_timer;
   TimeNs due = kNever;                                            // the engine's next deadline
-  TimeNs armed_for = kNever;                                      // what the timer was told last
+  TimeNs armed_for = kNever;                                      // when the timer comes
   std::unordered_map<uint64_t, std::shared_ptr<Waiter>> waiters;  // by sequence, until the end
 
   // Decisions, and the timer's new times, leave in the order in which they were made: one thread at
@@ -45,14 +45,15 @@ void Scheduler::Impl::deliver(std::unique_lock<std::mutex>& lock) {
   if (delivering) return;
   delivering = true;
   std::vector<Delivery> batch;
-  while (!outbox.empty() || armed_for != due) {
+  while (!outbox.empty() || due < armed_for) {
     batch.clear();
     batch.swap(outbox);
-    const TimeNs arm_for = due;
-    const bool arm = std::exchange(armed_for, arm_for) != arm_for && arm_timer;
+    const TimeNs at = due;
+    const bool arm = at < armed_for;
+    if (arm) armed_for = at;
     lock.unlock();
     for (const Delivery& d : batch) d.waiter->on_decision(d.decision);
-    if (arm) arm_timer(arm_for);
+    if (arm && arm_timer) arm_timer(at);
     lock.lock();
   }
   delivering = false;
@@ -124,6 +125,7 @@ bool Scheduler::draining() const { return impl_->draining.load(std::memory_order
 
 void Scheduler::tick() {
   Turn turn(*this);
+  impl_->armed_for = kNever;
   turn.engine()->advance(turn.now());
 }
 

@@ -27,8 +27,9 @@ class Waiter {
 
 class Scheduler {
  public:
-  // ARM_TIMER is told whenever the next deadline has moved (kNever = none); the host then calls
-  // tick() at that time. It is called outside the lock.
+  // ARM_TIMER is told of the next deadline when that is earlier than the one it was told of last and
+  // that has not come yet; the host then calls tick() at that time, and at no other. It is called
+  // outside the lock. A deadline that moves back tells nobody: most requests end long before theirs.
   using ArmTimer = std::function<void(TimeNs)>;
   Scheduler(std::unique_ptr<Engine> engine, ArmTimer arm_timer);
   ~Scheduler();

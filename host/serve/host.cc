@@ -1,6 +1,7 @@
 #include "host/serve/host.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include "host/http/server.h"
 #include "host/pool/pool.h"
 #include "host/scheduler/decision_log_file.h"
+#include "host/serve/calm.h"
 #include "host/serve/logging.h"
 #include "host/serve/policy_faults.h"
 #include "host/serve/prepare.h"
@@ -23,14 +25,14 @@ namespace {
 
 constexpr std::chrono::milliseconds kDrainPoll{20};
 constexpr std::chrono::seconds kCutPatience{5};  // for what was cut to be answered
-constexpr std::chrono::seconds kFaultsLook{1};   // between two looks for failing policies
+constexpr std::chrono::seconds kLook{1};         // between two looks around
 
 class Host {
  public:
   explicit Host(const ServeOptions& options)
       : options_(options),
         deadline_timer_(control_),
-        faults_timer_(control_),
+        look_timer_(control_),
         drain_timer_(control_),
         drain_deadline_(control_),
         signals_(control_, SIGTERM, SIGINT, SIGHUP) {}
@@ -50,7 +52,7 @@ class Host {
   int open_decision_log();
   AdminSources admin_sources();
   void await_signal();
-  void watch_policies();
+  void look_around();
 
   void reload(Reloaded done);
   void prepare_next();
@@ -67,7 +69,7 @@ class Host {
   const uint64_t seed_ = std::random_device{}() * uint64_t{0x9e3779b97f4a7c15};
   asio::io_context control_{1};
   asio::steady_timer deadline_timer_;  // the engine's next deadline
-  asio::steady_timer faults_timer_;
+  asio::steady_timer look_timer_;
   asio::steady_timer drain_timer_, drain_deadline_;
   asio::signal_set signals_;
 
@@ -82,6 +84,7 @@ class Host {
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<AdminServer> admin_;
   PolicyFaults faults_;
+  Calm calm_;
   bool started_ = false, draining_ = false, refusing_ = false;
   std::chrono::steady_clock::time_point give_up_ = std::chrono::steady_clock::time_point::max();
   std::vector<Reloaded> reloading_, reload_next_;  // who waits for the one that runs, for one after
@@ -104,7 +107,6 @@ int Host::start() {
   }
   scheduler_ = std::make_unique<Scheduler>(std::move(*engine), [this](TimeNs at) {
     asio::post(control_, [this, at] {
-      if (at == kNever) return deadline_timer_.cancel(), void();
       deadline_timer_.expires_at(
           std::chrono::steady_clock::time_point(std::chrono::nanoseconds(at)));
       deadline_timer_.async_wait([this](ErrorCode ec) {
@@ -125,7 +127,7 @@ int Host::start() {
   if (const int code = open_decision_log(); code != kExitOk) return code;
   pool_->configure(std::move(p.pool));
   await_signal();
-  watch_policies();
+  look_around();
   http_->start();
   started_ = true;
   return kExitOk;
@@ -204,14 +206,16 @@ void Host::await_signal() {
   });
 }
 
-void Host::watch_policies() {
-  faults_timer_.expires_after(kFaultsLook);
-  faults_timer_.async_wait([this](ErrorCode ec) {
+void Host::look_around() {
+  look_timer_.expires_after(kLook);
+  look_timer_.async_wait([this](ErrorCode ec) {
     if (ec) return;
     const Stats stats =
         scheduler_->with_engine([](Engine& engine, TimeNs) { return engine.stats(); });
     for (const std::string& news : faults_.look(stats.policies)) spdlog::warn("{}", news);
-    watch_policies();
+    if (calm_.look(http_->connections() + stats.total.parked + stats.total.in_flight))
+      ::malloc_trim(0);
+    look_around();
   });
 }
 

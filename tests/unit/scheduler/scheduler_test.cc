@@ -70,19 +70,34 @@ TEST(Scheduler, DeliversToTheWaiterOfTheRequestAndLetsGoOfItAtTheEnd) {
   EXPECT_EQ(third.use_count(), 1);
 }
 
-TEST(Scheduler, TheTimerIsToldWhenTheNextDeadlineMoves) {
+TEST(Scheduler, TheTimerIsToldOfEarlierDeadlinesOnly) {
   std::vector<TimeNs> told;
   Scheduler scheduler(engine(one_band(3'600'000'000'000)), [&](TimeNs at) { told.push_back(at); });
   add_endpoint(scheduler, 0);
   const RequestId a = scheduler.submit(submission("f"), std::make_shared<Recorder>());
-  const RequestId b = scheduler.submit(submission("f"), std::make_shared<Recorder>());
+  scheduler.submit(submission("f"), std::make_shared<Recorder>());
   ASSERT_EQ(told.size(), 1u) << "the second deadline is later";
-  EXPECT_NE(told[0], kNever);
   scheduler.cancel(a);
+  ASSERT_EQ(told.size(), 1u) << "the timer comes too early then, which does no harm";
+  Submission hurried = submission("f");
+  hurried.wall_deadline_ns = told[0] - 1'000'000'000;
+  const RequestId c = scheduler.submit(hurried, std::make_shared<Recorder>());
   ASSERT_EQ(told.size(), 2u);
-  EXPECT_GT(told[1], told[0]);
-  scheduler.cancel(b);
-  EXPECT_EQ(told.back(), kNever);
+  EXPECT_EQ(told[1], hurried.wall_deadline_ns);
+  scheduler.cancel(c);
+  scheduler.tick();  // as if it had come
+  ASSERT_EQ(told.size(), 3u) << "what is left is due later";
+  EXPECT_GT(told[2], told[0]);
+}
+
+TEST(Scheduler, ATimerThatHasComeIsNotSetAgainForNothing) {
+  std::vector<TimeNs> told;
+  Scheduler scheduler(engine(one_band(3'600'000'000'000)), [&](TimeNs at) { told.push_back(at); });
+  add_endpoint(scheduler, 0);
+  const RequestId a = scheduler.submit(submission("f"), std::make_shared<Recorder>());
+  scheduler.cancel(a);
+  scheduler.tick();
+  EXPECT_EQ(told.size(), 1u);
 }
 
 TEST(Scheduler, ManyThreadsLoseNothing) {

@@ -1,0 +1,14 @@
+// A model server that costs next to nothing: every POST is answered at once with the same completion.
+//
+// It speaks as much HTTP/1.1 as the benchmarks' own clients need: Content-Length bodies over kept
+// connections. GET /metrics tells of an idle vLLM, GET /v1/models of one model. While it is held,
+// POSTs are taken and not answered; POST /release answers them and all that come later.
+// Threads: run() is the caller's thread, until the process ends.
+#pragma once
+
+namespace sluice::bench {
+
+// Says `listening on 127.0.0.1:PORT` on standard output. HELD: from the start.
+int run_fixed_server(bool held);
+
+}  // namespace sluice::bench

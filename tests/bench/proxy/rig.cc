@@ -1,0 +1,94 @@
+#include "tests/bench/proxy/rig.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <thread>
+
+#include "host/demo/http_client.h"
+
+namespace sluice::bench {
+namespace {
+
+using std::chrono::milliseconds, std::chrono::seconds;
+
+constexpr seconds kStartPatience{15};
+constexpr int kEndpoints = 4;
+
+template <typename T>
+T must(Result<T> result) {
+  if (!result) die(result.error());
+  return std::move(*result);
+}
+
+std::filesystem::path make_directory() {
+  std::string name = std::filesystem::temp_directory_path() / "sluice-proxy-bench.XXXXXX";
+  if (::mkdtemp(name.data()) == nullptr) die("cannot make a temporary directory");
+  return name;
+}
+
+std::string pipeline(uint16_t http, uint16_t admin, uint16_t server, const std::string& capacity) {
+  std::string text = fmt::format(
+      "schema = 1\n[listen.http]\naddress = \"127.0.0.1:{}\"\n[admin]\naddress = "
+      "\"127.0.0.1:{}\"\n[limits]\nmax_requests = 0\n[pool.capacity]\n{}\n[log]\nlevel = "
+      "\"error\"\n[drain]\ngrace = \"0s\"\ndeadline = \"1s\"\n",
+      http, admin, capacity);
+  for (int i = 0; i < kEndpoints; ++i)
+    text += fmt::format("[[pool.endpoints]]\nname = \"server-{}\"\naddress = \"127.0.0.{}:{}\"\n",
+                        i + 1, i + 1, server);
+  text +=
+      "[[band]]\nname = \"default\"\npriority = 0\nttl = \"10m\"\nmax_requests = 0\n"
+      "ordering = { use = \"fcfs\" }\nfairness = { use = \"round-robin\" }\n"
+      "[[scoring]]\nuse = \"queue-depth\"\nweight = 2.0\n"
+      "[[scoring]]\nuse = \"kv-cache\"\nweight = 2.0\n"
+      "[[scoring]]\nuse = \"prefix-cache\"\nweight = 3.0\n";
+  return text;
+}
+
+}  // namespace
+
+void die(const std::string& why) {
+  std::fprintf(stderr, "sluice-proxy-bench: %s\n", why.c_str());
+  std::exit(1);
+}
+
+Rig::Rig(bool held)
+    : directory_(make_directory()),
+      server_(must(demo::Child::start({"server", held ? "--held" : "--answers"},
+                                      directory_ / "server.log", true))) {
+  server_port_ = must(server_.wait_for_port(kStartPatience));
+}
+
+Rig::~Rig() {
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
+}
+
+Rig::Proxy Rig::start_forwarder() {
+  auto child = must(demo::Child::start({"forwarder", "--to", std::to_string(server_port_)},
+                                       directory_ / "forwarder.log", true));
+  const uint16_t port = must(child.wait_for_port(kStartPatience));
+  return {std::move(child), port, 0};
+}
+
+Rig::Proxy Rig::start_sluice(const std::string& capacity) {
+  const uint16_t http = demo::free_port();
+  uint16_t admin = demo::free_port();
+  while (admin == http) admin = demo::free_port();
+  const auto file = directory_ / "pipeline.toml";
+  std::ofstream(file) << pipeline(http, admin, server_port_, capacity);
+  auto child = must(demo::Child::start({"serve", "-c", file.string()}, directory_ / "sluice.log",
+                                       false, SLUICE_PROGRAM));
+  const auto deadline = demo::Clock::now() + kStartPatience;
+  while (demo::ask(admin, http::verb::get, "/readyz").result_int() != 200) {
+    if (child.exit_code() || demo::Clock::now() > deadline)
+      die("sluice does not become ready\n" + demo::tail(child.log()));
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  return {std::move(child), http, admin};
+}
+
+}  // namespace sluice::bench
