@@ -96,10 +96,15 @@ struct Server {
 
 int run_fixed_server(bool held) {
   Server server(held);
-  tcp::acceptor acceptor(server.io, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
-  fmt::print("listening on 127.0.0.1:{}\n", acceptor.local_endpoint().port());
+  uint16_t port = 0;
+  for (int i = 1; i <= kFixedServerAddresses; ++i) {
+    const auto address = asio::ip::make_address_v4(fmt::format("127.0.0.{}", i));
+    tcp::acceptor acceptor(server.io, tcp::endpoint(address, port));
+    port = acceptor.local_endpoint().port();
+    asio::co_spawn(server.io, server.accept(std::move(acceptor)), asio::detached);
+  }
+  fmt::print("listening on 127.0.0.1:{}\n", port);
   std::fflush(stdout);
-  asio::co_spawn(server.io, server.accept(std::move(acceptor)), asio::detached);
   server.io.run();
   return 1;
 }

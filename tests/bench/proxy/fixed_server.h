@@ -8,7 +8,10 @@
 
 namespace sluice::bench {
 
-// Says `listening on 127.0.0.1:PORT` on standard output. HELD: from the start.
+inline constexpr int kFixedServerAddresses = 4;
+
+// Listens on 127.0.0.1 to 127.0.0.4, on one port, so that it can be several endpoints; says
+// `listening on 127.0.0.1:PORT` on standard output. HELD: from the start.
 int run_fixed_server(bool held);
 
 }  // namespace sluice::bench

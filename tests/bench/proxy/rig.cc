@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "host/demo/http_client.h"
+#include "tests/bench/proxy/fixed_server.h"
 
 namespace sluice::bench {
 namespace {
@@ -16,7 +17,6 @@ namespace {
 using std::chrono::milliseconds, std::chrono::seconds;
 
 constexpr seconds kStartPatience{15};
-constexpr int kEndpoints = 4;
 
 template <typename T>
 T must(Result<T> result) {
@@ -36,7 +36,7 @@ std::string pipeline(uint16_t http, uint16_t admin, uint16_t server, const std::
       "\"127.0.0.1:{}\"\n[limits]\nmax_requests = 0\n[pool.capacity]\n{}\n[log]\nlevel = "
       "\"error\"\n[drain]\ngrace = \"0s\"\ndeadline = \"1s\"\n",
       http, admin, capacity);
-  for (int i = 0; i < kEndpoints; ++i)
+  for (int i = 0; i < kFixedServerAddresses; ++i)
     text += fmt::format("[[pool.endpoints]]\nname = \"server-{}\"\naddress = \"127.0.0.{}:{}\"\n",
                         i + 1, i + 1, server);
   text +=
