@@ -1,6 +1,5 @@
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <bit>
 
 #include "core/engine_impl.h"
 
@@ -8,13 +7,15 @@ namespace sluice {
 namespace {
 
 // Adds SCORES, clamped to 0 .. 1 and times WEIGHT, to SUMS. False if one was not a finite number; it
-// counts as 0.
+// counts as 0. This file is compiled for finite numbers, so which are is asked of their bits.
 bool add_weighted(std::span<const float> scores, float weight, float* sums) {
+  constexpr uint32_t kExponent = 0x7f800000;
   uint32_t bad = 0;
   for (size_t i = 0; i < scores.size(); ++i) {
-    const bool finite = std::abs(scores[i]) <= std::numeric_limits<float>::max();
+    const uint32_t bits = std::bit_cast<uint32_t>(scores[i]);
+    const bool finite = (bits & kExponent) != kExponent;
     bad += !finite;
-    const float score = finite ? scores[i] : 0.0F;
+    const float score = std::bit_cast<float>(finite ? bits : 0);
     sums[i] += weight * std::min(std::max(score, 0.0F), 1.0F);
   }
   return bad == 0;
@@ -159,17 +160,19 @@ void Engine::Impl::dispatch(Band& band, Request* r, const Choice& to) {
 // The best endpoint of the request's class that has room, of which there is at least one, and room
 // for its size. If none has, the one with the most left is to be emptied for it.
 Engine::Impl::Choice Engine::Impl::choose_endpoint(Band& band, Request* r) {
-  candidate_slots.clear();
+  Shortlist& list = shortlist;
+  list.size = 0;
   uint32_t roomiest = kNone;
   const EndpointSet& members = endpoints.at(r->cls).members;
   members.for_each_in(endpoints.room(), [&](uint32_t slot) {
     if (endpoints.fits(slot, r->size())) {
-      candidate_slots.push_back(slot);
-    } else if (roomiest == kNone || endpoints.free_tokens(slot) > endpoints.free_tokens(roomiest)) {
+      list.slots[list.size++] = slot;
+    } else if (roomiest == kNone ||
+               endpoints.spare_tokens(slot) > endpoints.spare_tokens(roomiest)) {
       roomiest = slot;
     }
   });
-  const size_t free = candidate_slots.size();
+  const uint32_t free = list.size;
   if (free == 0) return {.held = Flow::Held::kSize, .earmark = roomiest};
   // Those that are full may be worth waiting for.
   const WaitForBetter& wait = pipeline.wait_for_better;
@@ -178,62 +181,66 @@ Engine::Impl::Choice Engine::Impl::choose_endpoint(Band& band, Request* r) {
                         (r->better_until == 0 || now_ns < r->better_until);
   if (may_wait)
     members.for_each([&](uint32_t slot) {
-      if (endpoints.waits_for(slot)) candidate_slots.push_back(slot);
+      if (endpoints.waits_for(slot)) list.slots[list.size++] = slot;
     });
-  const size_t n = candidate_slots.size();
-  candidate_cached.assign(n, 0);
-  if (wants_prefix && !r->prefix.empty()) {
-    candidate_blocks.assign(n, 0);
-    prefixes.match(r->prefix, candidate_slots, candidate_blocks);
-    for (size_t i = 0; i < n; ++i) {
-      const uint64_t tokens = uint64_t{candidate_blocks[i]} * pipeline.prefix_block_tokens;
-      candidate_cached[i] = static_cast<uint32_t>(std::min<uint64_t>(tokens, r->prompt_tokens));
-    }
-  }
+  find_cached(*r, members);
   uint32_t chosen = 0;
-  if (n > 1) {
-    candidates.clear();
-    for (uint32_t slot : candidate_slots)
-      candidates.push_back({slot, endpoints.in_flight(slot), 0});
+  if (list.size > 1) {
     score(band, r);
-    if (n > free) {
-      const auto best = [](std::span<const Candidate> some) {
-        return std::ranges::max_element(some, {}, &Candidate::score)->score;
-      };
-      const std::span<const Candidate> all(candidates);
-      if (best(all.subspan(free)) - best(all.first(free)) >= wait.min_gain) {
+    Candidates candidates = list.candidates(endpoints.in_flight());
+    if (list.size > free) {
+      const auto best = [](std::span<const float> some) { return *std::ranges::max_element(some); };
+      if (best(candidates.scores.subspan(free)) - best(candidates.scores.first(free)) >=
+          wait.min_gain) {
         if (r->better_until == 0) r->better_until = now_ns + wait.wait_max_ns;
         return {.held = Flow::Held::kBetter};
       }
-      candidates.resize(free);
+      list.size = free;
+      candidates = list.candidates(endpoints.in_flight());
     }
     chosen = pick_endpoint(pipeline.picker, candidates, r->id.seq, random);
   }
-  return {.endpoint = candidate_slots[chosen], .cached_tokens = candidate_cached[chosen]};
+  return {.endpoint = list.slots[chosen], .cached_tokens = list.cached[chosen]};
+}
+
+// Of R's prompt, the tokens that each endpoint of the shortlist, which are some of MEMBERS, has seen.
+void Engine::Impl::find_cached(const Request& r, const EndpointSet& members) {
+  Shortlist& list = shortlist;
+  list.most_cached = 0;
+  if (!wants_prefix || r.prefix.empty()) {
+    std::fill_n(list.cached.begin(), list.size, 0);
+    return;
+  }
+  for (uint32_t i = 0; i < list.size; ++i) blocks_of_slot[list.slots[i]] = 0;
+  prefixes.match(r.prefix, members, blocks_of_slot);
+  const uint64_t block = pipeline.prefix_block_tokens, prompt = r.prompt_tokens;
+  for (uint32_t i = 0; i < list.size; ++i) {
+    list.cached[i] = static_cast<uint32_t>(std::min(blocks_of_slot[list.slots[i]] * block, prompt));
+    list.most_cached = std::max(list.most_cached, list.cached[i]);
+  }
 }
 
 void Engine::Impl::add_least_in_flight(float weight) {
-  for (size_t i = 0; i < candidates.size(); ++i)
-    sums[i] += weight / (1.0F + static_cast<float>(candidates[i].in_flight));
+  const std::span<const uint32_t> in_flight = endpoints.in_flight();
+  for (uint32_t i = 0; i < shortlist.size; ++i)
+    shortlist.sums[i] += weight / (1.0F + static_cast<float>(in_flight[shortlist.slots[i]]));
 }
 
-// Weighted sums of all scorers into candidates[].score.
+// Weighted sums of all scorers, for each endpoint of the shortlist.
 void Engine::Impl::score(Band& band, Request* r) {
-  sums.assign(candidates.size(), 0);
+  std::fill_n(shortlist.sums.begin(), shortlist.size, 0.0F);
   scorers.empty() ? add_least_in_flight(1) : ask_scorers(band, r);
-  for (size_t i = 0; i < candidates.size(); ++i) candidates[i].score = sums[i];
 }
 
-// The same into sums; there are scorers.
+// The same; there are scorers.
 void Engine::Impl::ask_scorers(Band& band, Request* r) {
-  const size_t n = candidates.size();
+  Shortlist& list = shortlist;
   flush_scorers();
   const sluice_endpoints& view = endpoints.view(now_ns);
-  candidate_rows.clear();
-  for (uint32_t slot : candidate_slots) candidate_rows.push_back(endpoints.row_of(slot));
+  for (uint32_t i = 0; i < list.size; ++i) list.rows[i] = endpoints.row_of(list.slots[i]);
   rows.clear();
-  rows.add(*r, band.flows.hash(*r->flow), band.config.priority,
-           *std::max_element(candidate_cached.begin(), candidate_cached.end()));
+  rows.add(*r, band.flows.hash(*r->flow), band.config.priority, list.most_cached);
+  const std::span<float> scores(list.scores.data(), list.size);
   for (Scorer& scorer : scorers) {
     if (!scorer.slot.active()) {
       add_least_in_flight(scorer.weight);
@@ -241,16 +248,16 @@ void Engine::Impl::ask_scorers(Band& band, Request* r) {
     }
     const bool prefix = scorer.slot.wants_prefix();
     const sluice_pairs pairs{.struct_size = sizeof(sluice_pairs),
-                             .count = static_cast<uint32_t>(n),
-                             .endpoint = candidate_rows.data(),
-                             .cached_tokens = prefix ? candidate_cached.data() : nullptr};
+                             .count = list.size,
+                             .endpoint = list.rows.data(),
+                             .cached_tokens = prefix ? list.cached.data() : nullptr};
     const auto* vtable = static_cast<const sluice_scoring_v1*>(scorer.slot.vtable());
-    scores.assign(n, 0);
+    std::ranges::fill(scores, 0.0F);
     const bool answered = scorer.slot.run(now_ns, "score", [&] {
       vtable->score(scorer.slot.object(), scorer.slot.state(), &rows.view(prefix), &view, &pairs,
                     scores.data());
     });
-    if (answered && !add_weighted(scores, scorer.weight, sums.data()))
+    if (answered && !add_weighted(scores, scorer.weight, list.sums.data()))
       scorer.slot.fault(now_ns, "score was not a finite number");
   }
 }

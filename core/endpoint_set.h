@@ -29,6 +29,8 @@ class EndpointSet {
       n += static_cast<uint32_t>(std::popcount(words_[w] & other.words_[w]));
     return n;
   }
+  // Members 64 * W to 64 * W + 63, one a bit.
+  uint64_t word(size_t w) const { return words_[w]; }
   // Calls F(slot) for each member that is in OTHER too, in rising order.
   template <typename F>
   void for_each_in(const EndpointSet& other, F&& f) const {

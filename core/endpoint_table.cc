@@ -19,6 +19,8 @@ EndpointTable::Row& EndpointTable::row(uint32_t slot) {
   if (slot >= rows_.size()) {
     rows_.resize(slot + 1);
     row_of_.resize(slot + 1, kNone);
+    in_flight_.resize(slot + 1);
+    spare_tokens_.resize(slot + 1);
     // A class may have named the slot before it existed.
     for (uint32_t cls = 0; cls < classes_.size(); ++cls)
       if (classes_[cls].in_use)
@@ -54,7 +56,7 @@ void EndpointTable::remove(uint32_t slot) {
   if (r.up) --up_count_;
   r.up = false;
   r.ghost = true;
-  if (r.in_flight == 0) r.exists = false;
+  if (in_flight_[slot] == 0) r.exists = false;
   rows_stale_ = true;
   refresh_room(slot);
   refresh_derived();
@@ -67,7 +69,7 @@ void EndpointTable::report(uint32_t slot, const EndpointReport& report) {
   if (report.taken_ns == 0) r.report.waiting = r.report.running = 0, r.report.kv_used = 0;
   rows_stale_ = true;
   if (!r.given.learn) return;
-  count(r, 0);
+  count(slot, 0);
   if (report.taken_ns == 0) {
     r.learner.unheard();
   } else {
@@ -88,20 +90,22 @@ void EndpointTable::report(uint32_t slot, const EndpointReport& report) {
 
 void EndpointTable::report_asked(uint32_t slot) {
   Row& r = row(slot);
-  count(r, 0);
+  count(slot, 0);
   r.low_before = r.low;
-  r.low = r.high = r.in_flight;
+  r.low = r.high = in_flight_[slot];
   r.tokens_asked = r.tokens;
   r.asked_ns = now_;
   r.tokens_short = r.earmarked;
 }
 
 // Changes what is in flight, and notes what it has been for more than a moment.
-void EndpointTable::count(Row& r, int change) {
-  if (now_ > r.changed_ns) r.low = std::min(r.low, r.in_flight);
+void EndpointTable::count(uint32_t slot, int change) {
+  Row& r = rows_[slot];
+  uint32_t& in_flight = in_flight_[slot];
+  if (now_ > r.changed_ns) r.low = std::min(r.low, in_flight);
   r.changed_ns = now_;
-  r.in_flight += static_cast<uint32_t>(change);
-  r.high = std::max(r.high, r.in_flight);
+  in_flight += static_cast<uint32_t>(change);
+  r.high = std::max(r.high, in_flight);
 }
 
 // The limits in force, from those given and those learnt, and whether there is room within them.
@@ -131,7 +135,7 @@ uint64_t EndpointTable::room_of_pool() const {
 
 void EndpointTable::take(uint32_t slot, uint64_t cost, uint64_t tokens) {
   Row& r = rows_[slot];
-  count(r, 1);
+  count(slot, 1);
   ++r.dispatches;
   r.cost += cost;
   r.tokens += tokens;
@@ -141,11 +145,11 @@ void EndpointTable::take(uint32_t slot, uint64_t cost, uint64_t tokens) {
 
 void EndpointTable::release(uint32_t slot, uint64_t cost, uint64_t tokens) {
   Row& r = rows_[slot];
-  count(r, -1);
+  count(slot, -1);
   r.cost -= cost;
   r.tokens -= tokens;
   ++version_;
-  if (r.ghost && r.in_flight == 0) r.exists = false;
+  if (r.ghost && in_flight_[slot] == 0) r.exists = false;
   refresh_row(slot);
   refresh_room(slot);
 }
@@ -168,7 +172,7 @@ void EndpointTable::rejected(uint32_t slot) {
   Row& r = rows_[slot];
   if (!r.exists || r.ghost) return;
   if (r.given.learn) {
-    r.learner.rejected(now_, r.in_flight);
+    r.learner.rejected(now_, in_flight_[slot]);
     refresh_limits(slot);
   }
   if (r.paused_until > now_) return;
@@ -195,17 +199,8 @@ void EndpointTable::end_pauses(TimeNs now) {
   }
 }
 
-bool EndpointTable::usable(const Row& r) {
-  return r.exists && r.up && !r.ghost && r.paused_until == 0;
-}
-
-bool EndpointTable::out_of_tokens(const Row& r) {
-  return r.limit_tokens != 0 && r.in_flight != 0 && r.tokens >= r.limit_tokens;
-}
-
 bool EndpointTable::open(uint32_t slot) const {
-  const Row& r = rows_[slot];
-  return usable(r) && !r.earmarked && !out_of_tokens(r);
+  return usable(slot) && !rows_[slot].earmarked && spare_tokens_[slot] != 0;
 }
 
 // The columns of what changes with each request, while the rest of them stands.
@@ -213,20 +208,24 @@ void EndpointTable::refresh_row(uint32_t slot) {
   if (rows_stale_ || row_of_[slot] == kNone) return;
   const Row& r = rows_[slot];
   limit_[row_of_[slot]] = r.limit;
-  inflight_[row_of_[slot]] = r.in_flight;
+  inflight_[row_of_[slot]] = in_flight_[slot];
   inflight_cost_[row_of_[slot]] = r.cost;
 }
 
 void EndpointTable::refresh_room(uint32_t slot) {
   Row& r = rows_[slot];
-  if (out_of_tokens(r)) r.tokens_short = true;
+  const bool bounded = r.limit_tokens != 0 && in_flight_[slot] != 0;
+  spare_tokens_[slot] = !bounded                    ? UINT64_MAX
+                        : r.limit_tokens > r.tokens ? r.limit_tokens - r.tokens
+                                                    : 0;
+  if (spare_tokens_[slot] == 0) r.tokens_short = true;
   const bool is_open = open(slot);
   if (is_open != r.said_open || r.limit != r.said_limit) {
     r.said_open = is_open;
     r.said_limit = r.limit;
     endpoint_changed_(slot);
   }
-  const bool now = is_open && r.in_flight < r.limit;
+  const bool now = is_open && in_flight_[slot] < r.limit;
   if (now == room_.contains(slot)) return;
   if (now) {
     ++version_;
@@ -326,14 +325,14 @@ std::vector<uint32_t> EndpointTable::take_changed() { return std::exchange(chang
 
 const sluice_endpoints& EndpointTable::view(TimeNs now) {
   if (rows_stale_) rebuild_rows();
-  for (uint32_t i = 0; i < view_.count; ++i)
-    metrics_age_ns_[i] = taken_ns_[i] != 0 ? now - std::min(now, taken_ns_[i]) : SLUICE_NEVER;
+  for (uint32_t i = 0; i < view_.count; ++i) metrics_age_ns_[i] = (now - taken_ns_[i]) | never_[i];
   return view_;
 }
 
 void EndpointTable::rebuild_rows() {
   for (auto* c : {&slot_, &inflight_, &limit_, &waiting_, &running_}) c->clear();
-  for (auto* c : {&inflight_cost_, &kv_tokens_max_, &metrics_age_ns_, &taken_ns_}) c->clear();
+  for (auto* c : {&inflight_cost_, &kv_tokens_max_, &metrics_age_ns_, &taken_ns_, &never_})
+    c->clear();
   kv_used_.clear();
   ints_.resize(absent_.ints.size());
   floats_.resize(absent_.floats.size());
@@ -345,14 +344,15 @@ void EndpointTable::rebuild_rows() {
     if (!r.exists || !r.up) continue;
     row_of_[slot] = static_cast<uint32_t>(slot_.size());
     slot_.push_back(slot);
-    inflight_.push_back(r.in_flight);
+    inflight_.push_back(in_flight_[slot]);
     limit_.push_back(r.limit);
     waiting_.push_back(r.report.waiting);
     running_.push_back(r.report.running);
     inflight_cost_.push_back(r.cost);
     kv_tokens_max_.push_back(r.report.kv_tokens_max);
     metrics_age_ns_.push_back(0);
-    taken_ns_.push_back(r.report.taken_ns);
+    taken_ns_.push_back(std::min(r.report.taken_ns, now_));
+    never_.push_back(r.report.taken_ns != 0 ? 0 : SLUICE_NEVER);
     kv_used_.push_back(r.report.kv_used);
     for (size_t k = 0; k < ints_.size(); ++k)
       ints_[k].push_back(k < r.report.ints.size() ? r.report.ints[k] : absent_.ints[k]);
@@ -387,7 +387,7 @@ std::vector<EndpointStats> EndpointTable::stats() const {
                    .up = r.up,
                    .ghost = r.ghost,
                    .limit = r.limit,
-                   .in_flight = r.in_flight,
+                   .in_flight = in_flight_[slot],
                    .in_flight_cost = r.cost,
                    .dispatches = r.dispatches,
                    .paused_until_ns = r.paused_until,

@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <map>
+#include <span>
 #include <vector>
 
 #include <sluice/scoring.h>
@@ -60,29 +61,26 @@ class EndpointTable {
   TimeNs next_pause_end() const { return next_pause_end_; }
 
   bool any_up() const { return up_count_ != 0; }
-  bool idle(uint32_t slot) const { return slot >= rows_.size() || rows_[slot].in_flight == 0; }
+  bool idle(uint32_t slot) const { return slot >= rows_.size() || in_flight_[slot] == 0; }
   bool has_room(uint32_t slot) const { return room_.contains(slot); }
   const EndpointSet& room() const { return room_; }
-  uint32_t in_flight(uint32_t slot) const { return rows_[slot].in_flight; }
+  std::span<const uint32_t> in_flight() const { return in_flight_; }  // by slot
   uint32_t limit(uint32_t slot) const { return rows_[slot].limit; }
-  bool fits(uint32_t slot, uint64_t tokens) const {
-    const Row& r = rows_[slot];
-    return r.limit_tokens == 0 || r.in_flight == 0 || r.tokens + tokens <= r.limit_tokens;
-  }
-  // Of its limit, tokens that are not taken; 0 beyond it.
-  uint64_t free_tokens(uint32_t slot) const {
-    const Row& r = rows_[slot];
-    return r.limit_tokens > r.tokens ? r.limit_tokens - r.tokens : 0;
-  }
+  bool fits(uint32_t slot, uint64_t tokens) const { return tokens <= spare_tokens_[slot]; }
+  // Of its limit, tokens that are not taken; without bounds if it has none, or nothing in flight.
+  uint64_t spare_tokens(uint32_t slot) const { return spare_tokens_[slot]; }
   // Whether an earmarked endpoint could take the request that it is kept for.
   bool takes(uint32_t slot, uint64_t tokens) const {
-    return usable(rows_[slot]) && rows_[slot].in_flight < rows_[slot].limit && fits(slot, tokens);
+    return usable(slot) && in_flight_[slot] < rows_[slot].limit && fits(slot, tokens);
   }
   // It is up, and full of requests: room will come.
   bool waits_for(uint32_t slot) const {
-    return slot < rows_.size() && open(slot) && rows_[slot].in_flight >= rows_[slot].limit;
+    return slot < rows_.size() && open(slot) && in_flight_[slot] >= rows_[slot].limit;
   }
-  bool usable(uint32_t slot) const { return usable(rows_[slot]); }
+  bool usable(uint32_t slot) const {
+    const Row& r = rows_[slot];
+    return r.exists && r.up && !r.ghost && r.paused_until == 0;
+  }
   const std::vector<uint32_t>& classes_of(uint32_t slot) const { return rows_[slot].classes; }
   // Requests in flight that all endpoints together may have; UINT64_MAX = no limit.
   uint64_t room_of_pool() const;
@@ -115,7 +113,7 @@ class EndpointTable {
     bool exists = false, up = false, ghost = false, earmarked = false;
     EndpointLimits given;
     RoomLearner learner;
-    uint32_t limit = 0, in_flight = 0;  // the limits are those in force
+    uint32_t limit = 0;  // the limits are those in force
     uint64_t limit_tokens = 0, tokens = 0;
     uint64_t cost = 0, dispatches = 0;
     // What was in flight for more than a moment: since a report was asked for last, and between
@@ -132,11 +130,9 @@ class EndpointTable {
   };
 
   Row& row(uint32_t slot);
-  void count(Row& r, int change);
+  void count(uint32_t slot, int change);
   void refresh_limits(uint32_t slot);
   void refresh_row(uint32_t slot);
-  static bool usable(const Row& r);
-  static bool out_of_tokens(const Row& r);
   void refresh_room(uint32_t slot);
   void set_members(uint32_t cls, const EndpointSet& members);
   EndpointSet rest_of(const EndpointSet& all, const std::vector<uint32_t>& excluded) const;
@@ -148,7 +144,10 @@ class EndpointTable {
   const AbsentColumns& absent_;
   RoomChanged room_changed_;
   EndpointChanged endpoint_changed_;
-  std::vector<Row> rows_;  // by slot
+  // By slot; what each choice of an endpoint looks at stands close together.
+  std::vector<Row> rows_;
+  std::vector<uint32_t> in_flight_;
+  std::vector<uint64_t> spare_tokens_;
   EndpointSet room_;
   uint32_t up_count_ = 0;
   TimeNs next_pause_end_ = kNever;
@@ -163,6 +162,7 @@ class EndpointTable {
   std::vector<uint32_t> row_of_;  // by slot
   std::vector<uint32_t> slot_, inflight_, limit_, waiting_, running_;
   std::vector<uint64_t> inflight_cost_, kv_tokens_max_, metrics_age_ns_, taken_ns_;
+  std::vector<uint64_t> never_;  // SLUICE_NEVER where there is no report, else 0
   std::vector<float> kv_used_;
   std::vector<std::vector<int64_t>> ints_;
   std::vector<std::vector<double>> floats_;

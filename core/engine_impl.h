@@ -10,6 +10,7 @@
 // comment says so.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -87,6 +88,7 @@ struct Engine::Impl {
     uint32_t earmark = kNone;
   };
   Choice choose_endpoint(Band& band, Request* r);
+  void find_cached(const Request& r, const EndpointSet& members);
   void dispatch(Band& band, Request* r, const Choice& to);
   void score(Band& band, Request* r);
   void ask_scorers(Band& band, Request* r);
@@ -183,9 +185,19 @@ struct Engine::Impl {
   std::vector<Request*> victims, shown;
   std::vector<uint64_t> keys;
   std::vector<sluice_event> event_scratch;
-  std::vector<Candidate> candidates;
-  std::vector<uint32_t> candidate_slots, candidate_rows, candidate_cached, candidate_blocks;
-  std::vector<float> scores, sums;
+  // The endpoints that a request may go to, a column a fact.
+  struct Shortlist {
+    using Column = std::array<uint32_t, kEndpointsMax>;
+    uint32_t size = 0, most_cached = 0;
+    Column slots, rows, cached;
+    std::array<float, kEndpointsMax> scores, sums;
+
+    Candidates candidates(std::span<const uint32_t> in_flight) const {
+      return {{slots.data(), size}, {sums.data(), size}, in_flight};
+    }
+  };
+  Shortlist shortlist;
+  Shortlist::Column blocks_of_slot;
 };
 
 }  // namespace sluice

@@ -12,10 +12,10 @@
 
 namespace sluice {
 
-struct Candidate {
-  uint32_t slot = 0;
-  uint32_t in_flight = 0;
-  float score = 0;  // finite, >= 0
+struct Candidates {
+  std::span<const uint32_t> slots;
+  std::span<const float> scores;        // of each of them; finite, >= 0
+  std::span<const uint32_t> in_flight;  // by slot
 };
 
 // SplitMix64: small, seedable, the same everywhere.
@@ -38,7 +38,6 @@ class Random {
 // The index of the chosen candidate; there is at least one.
 //   max-score: the best. weighted-random: with probability in proportion to the score, evenly if
 //   all are 0. power-of-two: the better one of two drawn at random.
-uint32_t pick_endpoint(PickerKind kind, std::span<const Candidate> candidates, uint64_t seq,
-                       Random& random);
+uint32_t pick_endpoint(PickerKind kind, const Candidates& candidates, uint64_t seq, Random& random);
 
 }  // namespace sluice

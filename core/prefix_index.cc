@@ -178,29 +178,20 @@ PrefixIndex::PrefixIndex(uint32_t blocks_per_endpoint) : impl_(std::make_unique<
 
 PrefixIndex::~PrefixIndex() = default;
 
-void PrefixIndex::match(std::span<const uint64_t> prompt, std::span<const uint32_t> endpoints,
-                        std::span<uint32_t> blocks_out) const {
-  const size_t answers = std::min(endpoints.size(), blocks_out.size());
-  std::array<uint64_t, kGroups> still{};  // the endpoints that hold every block so far
-  for (size_t i = 0; i < answers; ++i) {
-    const uint32_t endpoint = endpoints[i];
-    if (endpoint < impl_->endpoints.size()) {
-      still[endpoint / kGroupBits] |= uint64_t{1} << endpoint % kGroupBits;
-    }
-  }
-  std::array<uint32_t, kEndpointsMax> depth;  // of those only that were asked for
+void PrefixIndex::match(std::span<const uint64_t> prompt, const EndpointSet& endpoints,
+                        std::span<uint32_t, kEndpointsMax> blocks_out) const {
   for (uint32_t group = 0; group < kGroups; ++group) {
-    for (uint32_t block = 0; still[group] != 0; ++block) {
+    const uint32_t first = group * kGroupBits;
+    uint64_t still = endpoints.word(group);  // those that hold every block so far
+    for (uint32_t block = 0; still != 0; ++block) {
       const bool over = block == prompt.size();
       const uint64_t holders = over ? 0 : impl_->holders[group].find(prompt[block]);
-      for (uint64_t lost = still[group] & ~holders; lost != 0; lost &= lost - 1) {
-        depth[group * kGroupBits + static_cast<uint32_t>(std::countr_zero(lost))] = block;
-      }
-      still[group] &= holders;
+      const uint64_t lost = still & ~holders;
+      if (block != 0)
+        for (uint64_t rest = lost; rest != 0; rest &= rest - 1)
+          blocks_out[first + static_cast<uint32_t>(std::countr_zero(rest))] = block;
+      still &= holders;
     }
-  }
-  for (size_t i = 0; i < answers; ++i) {
-    blocks_out[i] = endpoints[i] < impl_->endpoints.size() ? depth[endpoints[i]] : 0;
   }
 }
 

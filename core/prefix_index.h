@@ -12,6 +12,8 @@
 #include <memory>
 #include <span>
 
+#include "core/endpoint_set.h"
+
 namespace sluice {
 
 class PrefixIndex {
@@ -19,10 +21,10 @@ class PrefixIndex {
   explicit PrefixIndex(uint32_t blocks_per_endpoint);
   ~PrefixIndex();
 
-  // For each endpoints[i], how many leading blocks of PROMPT it holds, into blocks_out[i]. Changes
-  // nothing.
-  void match(std::span<const uint64_t> prompt, std::span<const uint32_t> endpoints,
-             std::span<uint32_t> blocks_out) const;
+  // How many leading blocks of PROMPT each of ENDPOINTS holds, into blocks_out[endpoint]; where that
+  // is none, blocks_out is left as it is. Changes nothing.
+  void match(std::span<const uint64_t> prompt, const EndpointSet& endpoints,
+             std::span<uint32_t, kEndpointsMax> blocks_out) const;
   // ENDPOINT was sent PROMPT: it holds its blocks from now on, as the most recently used.
   void insert(std::span<const uint64_t> prompt, uint32_t endpoint);
   void set_capacity(uint32_t endpoint, uint32_t blocks);

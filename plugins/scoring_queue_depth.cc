@@ -21,9 +21,13 @@ struct QueueDepth {
       least = std::min(least, waiting[pairs.endpoint(i)]);
       most = std::max(most, waiting[pairs.endpoint(i)]);
     }
+    if (most <= least) {  // all alike, or none known
+      std::fill(out.begin(), out.end(), 1.0F);
+      return;
+    }
     const auto range = static_cast<float>(most - least);
     for (uint32_t i = 0; i < pairs.size(); ++i)
-      out[i] = most <= least ? 1.0F : static_cast<float>(most - waiting[pairs.endpoint(i)]) / range;
+      out[i] = static_cast<float>(most - waiting[pairs.endpoint(i)]) / range;
     sluice::level_unknown(endpoints, pairs, out);
   }
 };

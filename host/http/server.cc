@@ -95,8 +95,9 @@ void HttpServer::welcome(uint32_t index) {
     sockets.swap(arrivals.sockets);
   }
   for (Socket& socket : sockets)
-    std::make_shared<Session>(workers_[index], std::move(socket), [this] { connection_over(); })
-        ->start();
+    std::make_shared<Session>(workers_[index], std::move(socket), [this] {
+      connection_over();
+    })->start();
 }
 
 void HttpServer::connection_over() {

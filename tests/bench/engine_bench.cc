@@ -61,10 +61,13 @@ BENCHMARK_CAPTURE(boundary, round_robin_plugin, "", "round-robin");
 BENCHMARK_CAPTURE(boundary, vtc_plugin, "", "vtc");
 BENCHMARK_CAPTURE(boundary, weighted_drr_plugin, "", "weighted-drr");
 
-// Three scorers over all endpoints: each has room for far more than is in flight. Prompts have 16
-// blocks. The rest of the round trip is in the figure with 1 endpoint.
-void engine_scoring(benchmark::State& state) {
-  BenchEngine bench(standard_pipeline(), {.flows = 64,
+// Three scorers over all endpoints, or none: each endpoint has room for far more than is in flight.
+// Prompts have 16 blocks. What a pair of request and endpoint costs a scorer is the difference
+// between the two, by endpoints and scorers; the rest is choosing among so many at all.
+void engine_scoring(benchmark::State& state, bool scorers) {
+  Pipeline pipeline = standard_pipeline();
+  if (!scorers) pipeline.scorers.clear();
+  BenchEngine bench(std::move(pipeline), {.flows = 64,
                                           .endpoints = static_cast<uint32_t>(state.range(0)),
                                           .room = kNone,
                                           .in_flight = 200,
@@ -73,7 +76,8 @@ void engine_scoring(benchmark::State& state) {
   for (auto _ : state) bench.turn();
   per_item(state, 1);
 }
-BENCHMARK(engine_scoring)->ArgName("endpoints")->Arg(1)->Arg(4)->Arg(100);
+BENCHMARK_CAPTURE(engine_scoring, none, false)->ArgName("endpoints")->Arg(1)->Arg(4)->Arg(100);
+BENCHMARK_CAPTURE(engine_scoring, three, true)->ArgName("endpoints")->Arg(1)->Arg(4)->Arg(100);
 
 void engine_cancel(benchmark::State& state) {
   const auto parked = static_cast<uint32_t>(state.range(0));

@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <array>
 #include <random>
 
 #include "core/prefix_index.h"
@@ -27,9 +28,10 @@ void prefix_match(benchmark::State& state) {
   // Setting up 1024 endpoints takes long; fewer prompts there.
   const auto all = prompts(std::min(kPrompts, 10'000 / endpoints));
   PrefixIndex index(31250);
-  std::vector<uint32_t> slots, blocks(endpoints);
+  EndpointSet slots;
+  std::array<uint32_t, kEndpointsMax> blocks{};
   for (uint32_t slot = 0; slot < endpoints; ++slot) {
-    slots.push_back(slot);
+    slots.insert(slot);
     for (const auto& prompt : all)
       index.insert(std::span(prompt).first(kBlocks / 2 + slot % (kBlocks / 2)), slot);
   }

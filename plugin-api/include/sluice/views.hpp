@@ -202,13 +202,13 @@ using Scores = Column<float>;  // one a pair, 0 .. 1; holds 0 until written
 // Gives the pairs whose endpoint's scraped columns are unknown the mean score of the others, so that
 // they neither attract nor repel; 1 if all are unknown.
 inline void level_unknown(const Endpoints& endpoints, const Pairs& pairs, Scores out) {
+  uint32_t unknown = 0;
+  for (uint32_t i = 0; i < pairs.size(); ++i) unknown += !endpoints.known(pairs.endpoint(i));
+  if (unknown == 0) return;  // as a rule
   float sum = 0;
-  uint32_t known = 0;
-  for (uint32_t i = 0; i < pairs.size(); ++i) {
-    if (!endpoints.known(pairs.endpoint(i))) continue;
-    sum += out[i];
-    ++known;
-  }
+  for (uint32_t i = 0; i < pairs.size(); ++i)
+    if (endpoints.known(pairs.endpoint(i))) sum += out[i];
+  const uint32_t known = pairs.size() - unknown;
   const float mean = known == 0 ? 1.0F : sum / static_cast<float>(known);
   for (uint32_t i = 0; i < pairs.size(); ++i)
     if (!endpoints.known(pairs.endpoint(i))) out[i] = mean;

@@ -72,8 +72,7 @@ struct Clients {
 
 Timed closed_loop(uint16_t port, uint32_t clients, uint32_t count, uint32_t body_bytes) {
   Clients all(port, body_bytes);
-  for (uint32_t i = 0; i < clients; ++i)
-    asio::co_spawn(all.io, all.many(count), asio::detached);
+  for (uint32_t i = 0; i < clients; ++i) asio::co_spawn(all.io, all.many(count), asio::detached);
   return all.run();
 }
 

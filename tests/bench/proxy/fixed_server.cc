@@ -15,9 +15,8 @@ namespace {
 constexpr size_t kRequestMax = size_t{64} << 20;
 
 std::string with_head(std::string_view type, std::string_view body) {
-  return fmt::format(
-      "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n{}", type, body.size(),
-      body);
+  return fmt::format("HTTP/1.1 200 OK\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n{}", type,
+                     body.size(), body);
 }
 
 // About 1 KB, as the request is.
@@ -44,7 +43,8 @@ struct Server {
       "text/plain",
       "# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running{model_name=\"sim-model\"} "
       "0\n# TYPE vllm:num_requests_waiting gauge\nvllm:num_requests_waiting{model_name="
-      "\"sim-model\"} 0\n# TYPE vllm:kv_cache_usage_perc gauge\nvllm:kv_cache_usage_perc{model_name="
+      "\"sim-model\"} 0\n# TYPE vllm:kv_cache_usage_perc "
+      "gauge\nvllm:kv_cache_usage_perc{model_name="
       "\"sim-model\"} 0\n");
   const std::string models =
       with_head("application/json", R"({"object":"list","data":[{"id":"sim-model"}]})");
@@ -60,8 +60,9 @@ struct Server {
         body = std::strtoul(in.c_str() + at + 16, nullptr, 10);
       if (in.size() < head + body) {
         co_await asio::async_read(socket, asio::dynamic_buffer(in, kRequestMax),
-                                  asio::transfer_exactly(head + body - in.size()), asio::use_awaitable);
-        }
+                                  asio::transfer_exactly(head + body - in.size()),
+                                  asio::use_awaitable);
+      }
       const std::string* text = co_await answer_to(std::string_view(in).substr(0, head));
       in.erase(0, head + body);
       co_await asio::async_write(socket, asio::buffer(*text), asio::use_awaitable);
@@ -77,8 +78,7 @@ struct Server {
       co_return &done;
     }
     ErrorCode ignored;
-    while (held)
-      co_await released.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+    while (held) co_await released.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
     co_return &answer;
   }
 

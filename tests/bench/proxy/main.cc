@@ -97,8 +97,9 @@ void run_latency(const Options& o) {
     uint16_t port;
     std::vector<double> p50, p99;
   };
-  std::vector<Way> ways = {
-      {"straight", rig.server_port(), {}, {}}, {"bare forwarder", bare.port, {}, {}}, {"sluice", sluice.port, {}, {}}};
+  std::vector<Way> ways = {{"straight", rig.server_port(), {}, {}},
+                           {"bare forwarder", bare.port, {}, {}},
+                           {"sluice", sluice.port, {}, {}}};
   for (const Way& way : ways) open_loop(way.port, o.rate, 200, o.body_bytes);
   for (uint32_t run = 0; run < o.runs; ++run) {
     for (Way& way : ways) {
@@ -163,8 +164,11 @@ void run_parked(const Options& o) {
              static_cast<double>(idle) / 0x1p20, static_cast<double>(parked) / 0x1p20,
              static_cast<double>(after) / 0x1p20,
              (static_cast<double>(after) / static_cast<double>(idle) - 1) * 100);
-  write_json(o, {{"idle_bytes", idle}, {"parked_bytes", parked}, {"after_bytes", after},
-                 {"bytes_each", each}, {"seconds", timed.seconds}});
+  write_json(o, {{"idle_bytes", idle},
+                 {"parked_bytes", parked},
+                 {"after_bytes", after},
+                 {"bytes_each", each},
+                 {"seconds", timed.seconds}});
 }
 
 int run(int argc, char** argv) {

@@ -91,24 +91,31 @@ TEST(RateMeter, FollowsARateAndForgetsIt) {
 }
 
 TEST(Picker, EqualEndpointsShareEquallyAndTheAnswerIsReproducible) {
-  std::vector<Candidate> same(4);
-  for (uint32_t i = 0; i < 4; ++i) same[i] = {.slot = i, .in_flight = 3, .score = 1};
+  const std::vector<uint32_t> slots = {0, 1, 2, 3, 4, 5};
+  std::vector<uint32_t> in_flight(6, 3);
+  std::vector<float> scores(6, 1);
+  const Candidates same{slots, scores, in_flight};
   Random random(1);
-  std::vector<int> count(4);
-  for (uint64_t seq = 0; seq < 4000; ++seq) {
+  std::vector<int> count(6);
+  for (uint64_t seq = 0; seq < 6000; ++seq) {
     const uint32_t pick = pick_endpoint(PickerKind::kMaxScore, same, seq, random);
     EXPECT_EQ(pick, pick_endpoint(PickerKind::kMaxScore, same, seq, random));
     ++count[pick];
   }
   for (int n : count) EXPECT_NEAR(n, 1000, 120);
-  same[2].in_flight = 2;
+  in_flight[2] = 2;
   EXPECT_EQ(pick_endpoint(PickerKind::kMaxScore, same, 7, random), 2u);
-  same[1].score = 1.5;
-  EXPECT_EQ(pick_endpoint(PickerKind::kMaxScore, same, 7, random), 1u);
+  for (const uint32_t best : {1u, 5u}) {
+    std::ranges::fill(scores, 1);
+    scores[best] = 1.5;
+    EXPECT_EQ(pick_endpoint(PickerKind::kMaxScore, same, 7, random), best);
+  }
 }
 
 TEST(Picker, WeightedRandomFollowsTheScoresAndPowerOfTwoAvoidsTheWorst) {
-  std::vector<Candidate> three = {{0, 0, 1}, {1, 0, 3}, {2, 0, 0}};
+  const std::vector<uint32_t> slots = {0, 1, 2}, in_flight(3);
+  const std::vector<float> scores = {1, 3, 0};
+  const Candidates three{slots, scores, in_flight};
   Random random(9);
   std::vector<int> weighted(3), two(3);
   for (uint64_t seq = 0; seq < 8000; ++seq) {
@@ -120,7 +127,8 @@ TEST(Picker, WeightedRandomFollowsTheScoresAndPowerOfTwoAvoidsTheWorst) {
   EXPECT_EQ(weighted[2], 0);
   EXPECT_EQ(two[2], 0) << "the worst of three loses every pair";
   EXPECT_NEAR(two[1], 8000 * 2 / 3, 250) << "the best wins both of its pairs";
-  std::vector<Candidate> zero = {{0, 0, 0}, {1, 0, 0}};
+  const std::vector<float> nothing(2);
+  const Candidates zero{std::span(slots).first(2), nothing, in_flight};
   std::vector<int> even(2);
   for (uint64_t seq = 0; seq < 2000; ++seq)
     ++even[pick_endpoint(PickerKind::kWeightedRandom, zero, seq, random)];

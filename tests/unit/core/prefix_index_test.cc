@@ -17,10 +17,24 @@ namespace {
 
 using Prompt = std::vector<uint64_t>;
 
-uint32_t match_one(const PrefixIndex& index, const Prompt& prompt, uint32_t endpoint) {
-  uint32_t blocks = 12345;
-  index.match(prompt, std::span(&endpoint, 1), std::span(&blocks, 1));
+// The blocks of PROMPT that each of ENDPOINTS holds.
+std::vector<uint32_t> match(const PrefixIndex& index, const Prompt& prompt,
+                            const std::vector<uint32_t>& endpoints) {
+  EndpointSet set;
+  for (const uint32_t endpoint : endpoints) set.insert(endpoint);
+  std::vector<uint32_t> by_slot(kEndpointsMax);
+  index.match(prompt, set, std::span<uint32_t, kEndpointsMax>(by_slot));
+  std::vector<uint32_t> blocks;
+  for (const uint32_t endpoint : endpoints) {
+    blocks.push_back(by_slot[endpoint]);
+    by_slot[endpoint] = 0;
+  }
+  EXPECT_EQ(by_slot, std::vector<uint32_t>(kEndpointsMax)) << "nobody asked for these";
   return blocks;
+}
+
+uint32_t match_one(const PrefixIndex& index, const Prompt& prompt, uint32_t endpoint) {
+  return match(index, prompt, {endpoint}).front();
 }
 
 Prompt chain(uint64_t seed, size_t blocks) {
@@ -35,10 +49,8 @@ TEST(PrefixIndex, CountsLeadingBlocksOnly) {
   index.insert(Prompt{1, 2, 3}, 0);
   index.insert(Prompt{1, 2}, 5);
   const Prompt prompt = {1, 2, 3, 4};
-  const std::vector<uint32_t> endpoints = {5, 0, 7, 0, kEndpointsMax, UINT32_MAX};
-  std::vector<uint32_t> blocks(endpoints.size(), 9);
-  index.match(prompt, endpoints, blocks);
-  EXPECT_EQ(blocks, (std::vector<uint32_t>{2, 3, 0, 3, 0, 0}));
+  EXPECT_EQ(match(index, prompt, {5, 0, 7, kEndpointsMax - 1}),
+            (std::vector<uint32_t>{2, 3, 0, 0}));
   EXPECT_EQ(match_one(index, {2, 3}, 0), 2u);
   EXPECT_EQ(match_one(index, {9, 2, 3}, 0), 0u);
   EXPECT_EQ(match_one(index, {}, 0), 0u);
@@ -176,8 +188,7 @@ TEST(PrefixIndex, AgreesWithThePlainModel) {
         model.forget(endpoint);
       } else {
         const Prompt prompt = walk(random);
-        std::vector<uint32_t> blocks(endpoints.size());
-        index.match(prompt, endpoints, blocks);
+        const std::vector<uint32_t> blocks = match(index, prompt, endpoints);
         for (size_t i = 0; i < endpoints.size(); ++i) {
           ASSERT_EQ(blocks[i], model.match(prompt, endpoints[i]))
               << "seed " << seed << " step " << step;
