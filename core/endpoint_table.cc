@@ -182,7 +182,12 @@ void EndpointTable::rejected(uint32_t slot) {
   refresh_room(slot);
 }
 
-void EndpointTable::worked(uint32_t slot) { rows_[slot].pause = 0; }
+void EndpointTable::worked(uint32_t slot, uint64_t cost) {
+  Row& r = rows_[slot];
+  r.pause = 0;
+  if (r.given.learn && r.learner.finished(now_, cost, in_flight_[slot], r.given.gateways))
+    refresh_limits(slot);
+}
 
 void EndpointTable::end_pauses(TimeNs now) {
   if (now < next_pause_end_) return;

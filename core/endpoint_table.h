@@ -56,7 +56,8 @@ class EndpointTable {
   void rejected(uint32_t slot);  // by the engine: it is full; leave it alone for a while
   // Keeps the endpoint for one request, or lets it go: it has no room for any other.
   void earmark(uint32_t slot, bool on);
-  void worked(uint32_t slot);  // the engine accepted: forget earlier rejections
+  // It has answered a request of that cost in full: earlier rejections are forgotten.
+  void worked(uint32_t slot, uint64_t cost);
   void end_pauses(TimeNs now);
   TimeNs next_pause_end() const { return next_pause_end_; }
 

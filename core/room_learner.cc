@@ -1,6 +1,7 @@
 #include "core/room_learner.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sluice {
 namespace {
@@ -64,6 +65,7 @@ bool RoomLearner::bound_by_tokens(const Seen& s) const {
 }
 
 void RoomLearner::observe(const Seen& s, uint32_t gateways) {
+  heard_ = true;
   if (s.kv_tokens_max != kv_tokens_max_) {
     kv_tokens_max_ = s.kv_tokens_max;
     tokens_ = {.limit = kv_tokens_max_, .found = kv_tokens_max_, .step = kv_tokens_max_ / 32 + 1};
@@ -110,8 +112,15 @@ void RoomLearner::unheard() {
   waited_before_ = 0;
 }
 
+bool RoomLearner::finished(TimeNs now, uint64_t cost, uint32_t own, uint32_t gateways) {
+  if (heard_ || gateways > 1) return false;
+  rate_.finished(now, cost, own);
+  return std::exchange(requests_.limit, rate_.limit()) != requests_.limit;
+}
+
 void RoomLearner::rejected(TimeNs now, uint32_t own) {
   requests_.lower(own > 1 ? own - 1 : 1, now, 0, 1);
+  rate_.settle(requests(), now);
 }
 
 }  // namespace sluice

@@ -11,19 +11,22 @@
 //     falls below its part of what the engine runs, 1 / max(2, gateways).
 //   - A report that does not count what has been in flight at the endpoint all the while is not
 //     believed, and nothing is learnt from it.
+// An endpoint that has never said anything of itself is judged by what it gets done
+// (core/rate_search.h), unless other gateways share it.
 // Nothing is ever lowered because there is little to do. Threads: as the engine. O(1) a report.
 // Design: docs/ARCHITECTURE.md "Room".
 #pragma once
 
 #include <cstdint>
 
+#include "core/rate_search.h"
 #include "core/types.h"
 
 namespace sluice {
 
 class RoomLearner {
  public:
-  static constexpr uint32_t kFirstRequests = 8;
+  static constexpr uint32_t kFirstRequests = RateSearch::kFirst;
   static constexpr TimeNs kProbeWaitMinNs = 100'000'000, kProbeWaitMaxNs = 1'600'000'000;
   static constexpr TimeNs kRecentNs = 1'000'000'000;  // how long a number of running is remembered
   static constexpr TimeNs kSettledNs = 200'000'000;   // nothing has just arrived for so long
@@ -47,6 +50,9 @@ class RoomLearner {
   void observe(const Seen& seen, uint32_t gateways);
   // There are no reports any more: what was being tried is given up.
   void unheard();
+  // A request was answered in full when OWN of ours were there, itself included. True if a limit has
+  // changed.
+  bool finished(TimeNs now, uint64_t cost, uint32_t own, uint32_t gateways);
   // The engine answered 429 or 503 when OWN of ours were with it, the one that it rejected included.
   void rejected(TimeNs now, uint32_t own);
 
@@ -76,6 +82,8 @@ class RoomLearner {
 
   Search requests_{.limit = kFirstRequests};
   Search tokens_;
+  bool heard_ = false;  // a report, ever
+  RateSearch rate_;     // until then
   uint64_t kv_tokens_max_ = 0;
   uint32_t waited_before_ = 0;    // of ours, in the report before
   uint32_t running_[2] = {0, 0};  // the most of this second, and of the one before

@@ -43,6 +43,16 @@ class Room(harness.E2eTest):
         self.assertEqual({answer.status for answer in load.stop()}, {200})
         sluice.check_nothing_lost()
 
+    def test_a_server_without_metrics_is_judged_by_what_it_gets_done(self):
+        server = self.server(max_num_seqs=32)
+        server.configure(metrics=False)
+        sluice = harness.Sluice(self, [server], capacity=None)
+        load = harness.Load(sluice, 60, lambda _: sluice.ask(max_tokens=10))
+        harness.wait_until(lambda: sluice.endpoint("server-0")["limit"] >= 28, "it is sent more")
+        load.wait_more(60)
+        self.assertEqual({answer.status for answer in load.stop()}, {200})
+        sluice.check_nothing_lost()
+
     def test_a_server_that_only_rejects_is_sent_less(self):
         server = self.server(max_num_seqs=2, max_waiting=1, metrics_delay="5s")
         sluice = harness.Sluice(self, [server], capacity=None)

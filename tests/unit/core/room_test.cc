@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/engine.h"
+#include "core/room_learner.h"
 #include "tests/unit/core/engine_fixture.h"
 
 namespace sluice {
@@ -313,7 +314,7 @@ TEST_F(Room, AGatewayThatComesLaterGetsItsPart) {
 struct KvCase {
   const char* name;
   TimeNs delay;
-  bool read_late, preempts, missing;
+  bool read_late, preempts, missing, never = false;
 };
 class KvRoom : public Room, public ::testing::WithParamInterface<KvCase> {
  protected:
@@ -331,15 +332,16 @@ TEST_P(KvRoom, MemoryIsFilledAndLittleIsQueuedThere) {
   }
   delay = test.delay;
   read_late = test.read_late;
-  run(6);
+  missing = test.never;
+  run(test.never ? 200 : 6);
   missing = test.missing;
   run(200);
   ModelServer same;
   same.slots = 64;
   same.kv_tokens = 40'000;
   same.preempts = test.preempts;
-  EXPECT_GE(tokens_per_second, 0.95 * 2 * alone(same, 200));
-  EXPECT_LE(waiting, 1);
+  EXPECT_GE(tokens_per_second, (test.never ? 0.9 : 0.95) * 2 * alone(same, 200));
+  EXPECT_LE(waiting, test.never ? 4 : 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Metrics, KvRoom,
@@ -348,6 +350,7 @@ INSTANTIATE_TEST_SUITE_P(Metrics, KvRoom,
                                            KvCase{"late1000", 1000 * kMs, false, false, false},
                                            KvCase{"late1000read", 1000 * kMs, true, false, false},
                                            KvCase{"missing", 50 * kMs, false, false, true},
+                                           KvCase{"never", 50 * kMs, false, false, true, true},
                                            KvCase{"preempts", 50 * kMs, false, true, false},
                                            KvCase{"preempts1000", 1000 * kMs, true, true, false}),
                          [](const auto& each) { return std::string(each.param.name); });
@@ -404,6 +407,38 @@ TEST_F(Room, WithoutReportsRejectionsAloneAreLearntFrom) {
   ModelServer same;
   same.slots = 3;
   EXPECT_GE(tokens_per_second, 0.95 * alone(same, 20));
+}
+
+// It has no metrics at all: what it gets done says how much it takes.
+class RateRoom : public Room, public ::testing::WithParamInterface<uint32_t> {};
+
+TEST_P(RateRoom, WhatNeverReportsIsJudgedByWhatItGetsDone) {
+  const uint32_t slots = GetParam();
+  const double patience = slots < 8 ? 400 : 120;  // a step takes as many answers, however slow
+  start(1, 1, {});
+  servers[0].slots = slots;
+  missing = true;
+  run(patience);
+  run(120);
+  ModelServer same;
+  same.slots = slots;
+  const double most = alone(same, 120);
+  EXPECT_GE(tokens_per_second, 0.93 * most);
+  EXPECT_LE(waiting, 0.5 * slots + 3);
+  servers[0].slots = 2 * slots;
+  run(2 * patience);
+  run(120);
+  EXPECT_GE(tokens_per_second, 0.93 * 2 * most) << "twice as many";
+}
+
+INSTANTIATE_TEST_SUITE_P(Slots, RateRoom, ::testing::Values(3u, 8u, 12u, 40u, 150u),
+                         [](const auto& slots) { return std::to_string(slots.param); });
+
+TEST_F(Room, WhatNeverReportsIsNotOutbidAmongGateways) {
+  start(1, 2, {});
+  missing = true;
+  run(30);
+  EXPECT_EQ(limit(0, 0), RoomLearner::kFirstRequests);
 }
 
 TEST_F(Room, LittleWorkLowersNothing) {
