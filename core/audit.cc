@@ -114,6 +114,7 @@ std::optional<std::string> Engine::audit() const {
       ++l.in_flight;
       l.in_flight_bytes += r.bytes;
       l.in_flight_cost += r.charged;
+      l.in_flight_tokens += r.reserved;
       ++at_endpoint[r.endpoint];
       tokens_at[r.endpoint] += r.reserved;
       check(name + " in flight is in its flow's queue", !r.in_flow.queued(), 1);
@@ -133,6 +134,7 @@ std::optional<std::string> Engine::audit() const {
     check(name + ": in flight", found.in_flight, kept.in_flight);
     check(name + ": in flight bytes", found.in_flight_bytes, kept.in_flight_bytes);
     check(name + ": in flight cost", found.in_flight_cost, kept.in_flight_cost);
+    check(name + ": in flight tokens", found.in_flight_tokens, kept.in_flight_tokens);
     check(name + ": submitted", kept.parked + kept.in_flight + all_ended(kept), kept.submitted);
     sum.parked += found.parked;
     sum.in_flight += found.in_flight;
@@ -154,13 +156,11 @@ std::optional<std::string> Engine::audit() const {
         check(whose + ": held, but ready", band->flows.is_ready(flow.slot), 0);
         check(whose + ": held is its head", flow.held_head.seq, head->id.seq);
         check(whose + ": listed as held", e.held[flow.held_place] == &flow, 1);
+        ++held;
         if (flow.held == Flow::Held::kSize) {
-          ++held;
           ++earmarks[flow.earmark];
           check(whose + ": held for its size, but there is room for it",
-                !e.at_ceiling(*band) &&
-                    (e.endpoints.takes(flow.earmark, head->size()) || e.fits_anywhere(*head)),
-                0);
+                !e.at_ceiling(*band) && e.may_go(flow), 0);
         }
         return;
       }
@@ -191,7 +191,17 @@ std::optional<std::string> Engine::audit() const {
         e.total.submitted);
   for (size_t t = 0; t < of_tenant.size(); ++t)
     check("tenant " + e.pipeline.tenants[t].name + ": parked", of_tenant[t], e.tenant_parked[t]);
+  EndpointTable::Room serving, elsewhere;
   for (const EndpointStats& endpoint : e.endpoints.stats()) {
+    if (endpoint.up && !endpoint.ghost) {
+      const bool bounded = endpoint.limit != kNone && serving.requests != UINT64_MAX;
+      serving.requests = bounded ? serving.requests + endpoint.limit : UINT64_MAX;
+      const bool has_tokens = endpoint.limit_tokens != 0 && serving.tokens != UINT64_MAX;
+      serving.tokens = has_tokens ? serving.tokens + endpoint.limit_tokens : UINT64_MAX;
+    } else {
+      elsewhere.requests += endpoint.in_flight;
+      elsewhere.tokens += endpoint.in_flight_tokens;
+    }
     const std::string name = "endpoint " + std::to_string(endpoint.slot);
     check(name + ": in flight", at_endpoint[endpoint.slot], endpoint.in_flight);
     check(name + ": has room",
@@ -203,6 +213,10 @@ std::optional<std::string> Engine::audit() const {
     check(name + ": tokens in flight", tokens_at[endpoint.slot], endpoint.in_flight_tokens);
     check(name + ": earmarks", earmarks[endpoint.slot], endpoint.earmarked);
   }
+  check("pool: requests", serving.requests, e.endpoints.room_of_pool().requests);
+  check("pool: tokens", serving.tokens, e.endpoints.room_of_pool().tokens);
+  check("pool: requests elsewhere", elsewhere.requests, e.endpoints.in_flight_elsewhere().requests);
+  check("pool: tokens elsewhere", elsewhere.tokens, e.endpoints.in_flight_elsewhere().tokens);
   for (const EligibilityClass& cls : e.endpoints.classes())
     if (cls.in_use) check("class: rooms", cls.members.count_in(e.endpoints.room()), cls.rooms);
   return wrong;

@@ -31,7 +31,7 @@ struct Band {
 
   std::vector<uint32_t> waiting_in_class;  // waiting flows by the class of their head
   uint32_t admissible = 0;                 // waiting flows whose class has room, held ones aside
-  uint32_t held = 0;                       // flows whose head is kept back for its size
+  uint32_t held = 0;                       // flows whose head is kept back although there is room
 
   uint64_t event_mask = 0;        // what any of its listeners wants
   std::vector<ToldEvent> events;  // not yet heard

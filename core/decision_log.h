@@ -38,8 +38,8 @@ struct LogRecord {
     kRequeue,
     // seq, outcome: parked or in flight -> ended.
     kEnd,
-    // band: its fairness policy chose to idle, it holds, or it is at its ceiling. Until the band's next record, or the
-    // next kSettled.
+    // band: its fairness policy chose to idle, it holds, or it is at its ceiling. Until the band's
+    // next record, or the next kSettled.
     kIdle,
     // seq, value = why (0 = for its size, 1 = for a better endpoint): the head of its flow is kept
     // back although endpoints have room. Until it leaves, or kFree.

@@ -1,28 +1,9 @@
 #include <algorithm>
-#include <bit>
 
+#include "core/columns.h"
 #include "core/engine_impl.h"
 
 namespace sluice {
-namespace {
-
-// Adds SCORES, clamped to 0 .. 1 and times WEIGHT, to SUMS. False if one was not a finite number; it
-// counts as 0. This file is compiled for finite numbers, so which are is asked of their bits.
-bool add_weighted(std::span<const float> scores, float weight, float* sums) {
-  constexpr uint32_t kExponent = 0x7f800000;
-  uint32_t bad = 0;
-  for (size_t i = 0; i < scores.size(); ++i) {
-    const uint32_t bits = std::bit_cast<uint32_t>(scores[i]);
-    const bool finite = (bits & kExponent) != kExponent;
-    bad += !finite;
-    const float score = std::bit_cast<float>(finite ? bits : 0);
-    sums[i] += weight * std::min(std::max(score, 0.0F), 1.0F);
-  }
-  return bad == 0;
-}
-
-}  // namespace
-
 // Every admissible pair of request and endpoint, best first. Bands are strict: a lower one is
 // looked at only when nothing of a higher one can be dispatched.
 void Engine::Impl::dispatch_all() {
@@ -50,30 +31,40 @@ void Engine::Impl::dispatch_all() {
 // Whether what BAND and those below it have in flight is all that they may have.
 bool Engine::Impl::at_ceiling(const Band& band) const {
   if (band.config.ceiling >= 1) return false;
-  const uint64_t room = endpoints.room_of_pool();
-  if (room == UINT64_MAX) return false;
-  uint64_t in_flight = 0;
-  for (size_t rank = band.rank; rank < bands.size(); ++rank)
-    in_flight += bands[rank]->ledger.in_flight;
-  const auto most = static_cast<uint64_t>(band.config.ceiling * static_cast<double>(room));
-  return in_flight >= std::max<uint64_t>(most, 1);
+  EndpointTable::Room in_flight;
+  for (size_t rank = band.rank; rank < bands.size(); ++rank) {
+    in_flight.requests += bands[rank]->ledger.in_flight;
+    in_flight.tokens += bands[rank]->ledger.in_flight_tokens;
+  }
+  const EndpointTable::Room room = endpoints.room_of_pool();
+  const EndpointTable::Room elsewhere = endpoints.in_flight_elsewhere();
+  const auto reached = [&](uint64_t taken, uint64_t gone, uint64_t all) {
+    if (all == UINT64_MAX || taken == 0) return false;
+    const auto most = static_cast<uint64_t>(band.config.ceiling * static_cast<double>(all));
+    return taken >= gone + std::max<uint64_t>(most, 1);
+  };
+  return reached(in_flight.requests, elsewhere.requests, room.requests) ||
+         reached(in_flight.tokens, elsewhere.tokens, room.tokens);
 }
 
-// BAND lets this turn pass although it has work; COUNTER says why.
-void Engine::Impl::pass(Band& band, uint64_t& counter) {
-  ++counter;
+// BAND lets this turn pass although it has work; COUNTER says why, if that held anything back.
+void Engine::Impl::pass(Band& band, uint64_t* counter) {
+  if (counter != nullptr) ++*counter;
   log({.kind = LogRecord::Kind::kIdle, .band = band.log_id});
 }
 
 void Engine::Impl::dispatch_band(Band& band) {
   for (;;) {
     // Said even if nothing could go now: lower bands may free an endpoint that this one would like.
-    if (at_ceiling(band)) return pass(band, passes_ceiling);
+    if (at_ceiling(band)) {
+      endpoints.at_share(band.config.ceiling);
+      return pass(band, band.admissible != 0 ? &passes_ceiling : nullptr);
+    }
     if (band.admissible == 0) return;
-    if (band.config.hold_when_blocked && band.held != 0) return pass(band, passes_hold);
+    if (band.config.hold_when_blocked && band.held != 0) return pass(band, &passes_hold);
     flush(band);
     const uint32_t slot = pick_flow(band);
-    if (slot == SLUICE_NONE) return pass(band, passes_idle);
+    if (slot == SLUICE_NONE) return pass(band, &passes_idle);
     Flow* flow = band.flows.at(slot);
     if (endpoints.at(flow->cls).rooms != 0) {
       const Choice to = choose_endpoint(band, flow->head());
@@ -83,7 +74,7 @@ void Engine::Impl::dispatch_band(Band& band) {
         hold(band, flow, to.held, to.earmark);
       }
     } else if (band.config.hold_when_blocked) {
-      return pass(band, passes_hold);
+      return pass(band, &passes_hold);
     } else {
       mark_blocked(band, flow);
     }
@@ -141,10 +132,8 @@ void Engine::Impl::dispatch(Band& band, Request* r, const Choice& to) {
   band.flows.charge(flow, static_cast<int64_t>(charged));
   unpark(r);
   count(band, [&](Ledger& l) {
-    ++l.in_flight;
+    in_flight_changes(l, *r, 1);
     ++l.dispatches;
-    l.in_flight_bytes += r->bytes;
-    l.in_flight_cost += charged;
     l.served_cost += charged;
   });
   band.dispatch_rate.add(now_ns, 1);
@@ -160,6 +149,7 @@ void Engine::Impl::dispatch(Band& band, Request* r, const Choice& to) {
 // The best endpoint of the request's class that has room, of which there is at least one, and room
 // for its size. If none has, the one with the most left is to be emptied for it.
 Engine::Impl::Choice Engine::Impl::choose_endpoint(Band& band, Request* r) {
+  if (r->estimated && now_ns - r->parked_since >= kEstimateKeptNs) estimate(*r);
   Shortlist& list = shortlist;
   list.size = 0;
   uint32_t roomiest = kNone;
@@ -203,7 +193,8 @@ Engine::Impl::Choice Engine::Impl::choose_endpoint(Band& band, Request* r) {
   return {.endpoint = list.slots[chosen], .cached_tokens = list.cached[chosen]};
 }
 
-// Of R's prompt, the tokens that each endpoint of the shortlist, which are some of MEMBERS, has seen.
+// Of R's prompt, the tokens that each endpoint of the shortlist, which are some of MEMBERS, has
+// seen.
 void Engine::Impl::find_cached(const Request& r, const EndpointSet& members) {
   Shortlist& list = shortlist;
   list.most_cached = 0;
@@ -257,7 +248,7 @@ void Engine::Impl::ask_scorers(Band& band, Request* r) {
       vtable->score(scorer.slot.object(), scorer.slot.state(), &rows.view(prefix), &view, &pairs,
                     scores.data());
     });
-    if (answered && !add_weighted(scores, scorer.weight, list.sums.data()))
+    if (answered && !add_weighted(scores, scorer.weight, list.sums))
       scorer.slot.fault(now_ns, "score was not a finite number");
   }
 }

@@ -9,16 +9,13 @@ namespace sluice {
 
 EndpointTable::EndpointTable(const AbsentColumns& absent, RoomChanged room_changed,
                              EndpointChanged endpoint_changed)
-    : absent_(absent),
-      room_changed_(std::move(room_changed)),
-      endpoint_changed_(std::move(endpoint_changed)) {
-  view_.struct_size = sizeof(view_);
-}
+    : room_changed_(std::move(room_changed)),
+      endpoint_changed_(std::move(endpoint_changed)),
+      seen_(absent) {}
 
 EndpointTable::Row& EndpointTable::row(uint32_t slot) {
   if (slot >= rows_.size()) {
     rows_.resize(slot + 1);
-    row_of_.resize(slot + 1, kNone);
     in_flight_.resize(slot + 1);
     spare_tokens_.resize(slot + 1);
     // A class may have named the slot before it existed.
@@ -38,6 +35,10 @@ void EndpointTable::set(uint32_t slot, const EndpointLimits& limits, bool up) {
     r.learner = {};
     r.paused_until = r.pause = 0;
     r.dispatches = 0;
+    r.low = r.high = r.low_before = in_flight_[slot];
+    r.tokens_asked = r.tokens;
+    r.asked_ns = 0;
+    r.tokens_short = false;
   }
   const bool flips = r.up != up;
   if (flips) up ? ++up_count_ : --up_count_;
@@ -45,7 +46,7 @@ void EndpointTable::set(uint32_t slot, const EndpointLimits& limits, bool up) {
   r.ghost = false;
   r.given = limits;
   r.up = up;
-  rows_stale_ = true;
+  seen_.outdated();
   refresh_limits(slot);
   if (flips) refresh_derived();
 }
@@ -57,7 +58,7 @@ void EndpointTable::remove(uint32_t slot) {
   r.up = false;
   r.ghost = true;
   if (in_flight_[slot] == 0) r.exists = false;
-  rows_stale_ = true;
+  seen_.outdated();
   refresh_room(slot);
   refresh_derived();
 }
@@ -65,14 +66,17 @@ void EndpointTable::remove(uint32_t slot) {
 void EndpointTable::report(uint32_t slot, const EndpointReport& report) {
   Row& r = row(slot);
   if (!r.exists || r.ghost) return;
+  const bool is_news = report.taken_ns != r.report.taken_ns;
   r.report = report;
   if (report.taken_ns == 0) r.report.waiting = r.report.running = 0, r.report.kv_used = 0;
-  rows_stale_ = true;
+  seen_.outdated();
   if (!r.given.learn) return;
   count(slot, 0);
   if (report.taken_ns == 0) {
     r.learner.unheard();
-  } else {
+  } else if (is_news) {
+    // Where a ceiling held work back meanwhile, no endpoint was filled.
+    const double share = share_at_ >= r.asked_ns ? share_ : 1;
     r.learner.observe({.now = now_,
                        .waiting = report.waiting,
                        .running = report.running,
@@ -82,7 +86,8 @@ void EndpointTable::report(uint32_t slot, const EndpointReport& report) {
                        .own_high = r.high,
                        .own_tokens = r.tokens_asked,
                        .asked_ns = r.asked_ns,
-                       .tokens_short = r.tokens_short},
+                       .tokens_short = r.tokens_short,
+                       .share = share},
                       r.given.gateways);
   }
   refresh_limits(slot);
@@ -119,18 +124,36 @@ void EndpointTable::refresh_limits(uint32_t slot) {
   if (requests != r.limit || tokens != r.limit_tokens) ++version_;
   r.limit = requests;
   r.limit_tokens = tokens;
-  refresh_row(slot);
+  seen_.set(slot, own(slot));
   refresh_room(slot);
 }
 
-uint64_t EndpointTable::room_of_pool() const {
-  uint64_t sum = 0;
-  for (const Row& r : rows_) {
-    if (!r.exists || !r.up || r.ghost) continue;
-    if (r.limit == kNone) return UINT64_MAX;
-    sum += r.limit;
+EndpointTable::Room EndpointTable::room_of_pool() const {
+  return {unbounded_requests_ == 0 ? serving_.requests : UINT64_MAX,
+          unbounded_tokens_ == 0 ? serving_.tokens : UINT64_MAX};
+}
+
+// Keeps the sums behind room_of_pool() and in_flight_elsewhere().
+void EndpointTable::count_room(uint32_t slot) {
+  Row& r = rows_[slot];
+  Room serving, elsewhere;
+  if (r.exists && r.up && !r.ghost) {
+    serving.requests = r.limit != kNone ? r.limit : UINT64_MAX;
+    serving.tokens = r.limit_tokens != 0 ? r.limit_tokens : UINT64_MAX;
+  } else {
+    elsewhere = {in_flight_[slot], r.tokens};
   }
-  return sum;
+  elsewhere_.requests += elsewhere.requests - r.elsewhere.requests;
+  elsewhere_.tokens += elsewhere.tokens - r.elsewhere.tokens;
+  r.elsewhere = elsewhere;
+  const auto change = [](uint64_t& counted, uint64_t now, uint64_t& sum, uint32_t& unbounded) {
+    if (counted == now) return;
+    counted == UINT64_MAX ? static_cast<void>(--unbounded) : static_cast<void>(sum -= counted);
+    now == UINT64_MAX ? static_cast<void>(++unbounded) : static_cast<void>(sum += now);
+    counted = now;
+  };
+  change(r.serving.requests, serving.requests, serving_.requests, unbounded_requests_);
+  change(r.serving.tokens, serving.tokens, serving_.tokens, unbounded_tokens_);
 }
 
 void EndpointTable::take(uint32_t slot, uint64_t cost, uint64_t tokens) {
@@ -139,7 +162,7 @@ void EndpointTable::take(uint32_t slot, uint64_t cost, uint64_t tokens) {
   ++r.dispatches;
   r.cost += cost;
   r.tokens += tokens;
-  refresh_row(slot);
+  seen_.set(slot, own(slot));
   refresh_room(slot);
 }
 
@@ -150,7 +173,7 @@ void EndpointTable::release(uint32_t slot, uint64_t cost, uint64_t tokens) {
   r.tokens -= tokens;
   ++version_;
   if (r.ghost && in_flight_[slot] == 0) r.exists = false;
-  refresh_row(slot);
+  seen_.set(slot, own(slot));
   refresh_room(slot);
 }
 
@@ -158,7 +181,7 @@ void EndpointTable::grow(uint32_t slot, uint64_t cost, uint64_t tokens) {
   Row& r = rows_[slot];
   r.cost += cost;
   r.tokens += tokens;
-  refresh_row(slot);
+  seen_.set(slot, own(slot));
   refresh_room(slot);
 }
 
@@ -208,15 +231,6 @@ bool EndpointTable::open(uint32_t slot) const {
   return usable(slot) && !rows_[slot].earmarked && spare_tokens_[slot] != 0;
 }
 
-// The columns of what changes with each request, while the rest of them stands.
-void EndpointTable::refresh_row(uint32_t slot) {
-  if (rows_stale_ || row_of_[slot] == kNone) return;
-  const Row& r = rows_[slot];
-  limit_[row_of_[slot]] = r.limit;
-  inflight_[row_of_[slot]] = in_flight_[slot];
-  inflight_cost_[row_of_[slot]] = r.cost;
-}
-
 void EndpointTable::refresh_room(uint32_t slot) {
   Row& r = rows_[slot];
   const bool bounded = r.limit_tokens != 0 && in_flight_[slot] != 0;
@@ -224,7 +238,9 @@ void EndpointTable::refresh_room(uint32_t slot) {
                         : r.limit_tokens > r.tokens ? r.limit_tokens - r.tokens
                                                     : 0;
   if (spare_tokens_[slot] == 0) r.tokens_short = true;
+  count_room(slot);
   const bool is_open = open(slot);
+  if (r.said_open && !is_open) ++version_;  // it may be what somebody waits for
   if (is_open != r.said_open || r.limit != r.said_limit) {
     r.said_open = is_open;
     r.said_limit = r.limit;
@@ -329,58 +345,14 @@ void EndpointTable::set_members(uint32_t cls, const EndpointSet& members) {
 std::vector<uint32_t> EndpointTable::take_changed() { return std::exchange(changed_, {}); }
 
 const sluice_endpoints& EndpointTable::view(TimeNs now) {
-  if (rows_stale_) rebuild_rows();
-  for (uint32_t i = 0; i < view_.count; ++i) metrics_age_ns_[i] = (now - taken_ns_[i]) | never_[i];
-  return view_;
-}
-
-void EndpointTable::rebuild_rows() {
-  for (auto* c : {&slot_, &inflight_, &limit_, &waiting_, &running_}) c->clear();
-  for (auto* c : {&inflight_cost_, &kv_tokens_max_, &metrics_age_ns_, &taken_ns_, &never_})
-    c->clear();
-  kv_used_.clear();
-  ints_.resize(absent_.ints.size());
-  floats_.resize(absent_.floats.size());
-  for (auto& c : ints_) c.clear();
-  for (auto& c : floats_) c.clear();
-  for (uint32_t slot = 0; slot < rows_.size(); ++slot) {
-    const Row& r = rows_[slot];
-    row_of_[slot] = kNone;
-    if (!r.exists || !r.up) continue;
-    row_of_[slot] = static_cast<uint32_t>(slot_.size());
-    slot_.push_back(slot);
-    inflight_.push_back(in_flight_[slot]);
-    limit_.push_back(r.limit);
-    waiting_.push_back(r.report.waiting);
-    running_.push_back(r.report.running);
-    inflight_cost_.push_back(r.cost);
-    kv_tokens_max_.push_back(r.report.kv_tokens_max);
-    metrics_age_ns_.push_back(0);
-    taken_ns_.push_back(std::min(r.report.taken_ns, now_));
-    never_.push_back(r.report.taken_ns != 0 ? 0 : SLUICE_NEVER);
-    kv_used_.push_back(r.report.kv_used);
-    for (size_t k = 0; k < ints_.size(); ++k)
-      ints_[k].push_back(k < r.report.ints.size() ? r.report.ints[k] : absent_.ints[k]);
-    for (size_t k = 0; k < floats_.size(); ++k)
-      floats_[k].push_back(k < r.report.floats.size() ? r.report.floats[k] : absent_.floats[k]);
+  if (!seen_.built()) {
+    seen_.begin(static_cast<uint32_t>(rows_.size()));
+    for (uint32_t slot = 0; slot < rows_.size(); ++slot)
+      if (rows_[slot].exists && rows_[slot].up)
+        seen_.add(slot, own(slot), rows_[slot].report, now);
+    seen_.end();
   }
-  int_columns_.clear();
-  for (const auto& c : ints_) int_columns_.push_back(c.data());
-  float_columns_.clear();
-  for (const auto& c : floats_) float_columns_.push_back(c.data());
-  view_.count = static_cast<uint32_t>(slot_.size());
-  view_.slot = slot_.data();
-  view_.inflight = inflight_.data();
-  view_.limit = limit_.data();
-  view_.waiting = waiting_.data();
-  view_.running = running_.data();
-  view_.inflight_cost = inflight_cost_.data();
-  view_.kv_tokens_max = kv_tokens_max_.data();
-  view_.metrics_age_ns = metrics_age_ns_.data();
-  view_.kv_used = kv_used_.data();
-  view_.ints = int_columns_.data();
-  view_.floats = float_columns_.data();
-  rows_stale_ = false;
+  return seen_.view(now);
 }
 
 std::vector<EndpointStats> EndpointTable::stats() const {

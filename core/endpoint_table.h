@@ -3,9 +3,9 @@
 // Room is counted, not sampled: an endpoint has room while it is up, not paused, not earmarked, and
 // has less in flight than its limits, in requests and in tokens. Its limits are given, or learnt
 // below what is given. A request fits if its size does, or if nothing else is there. A class has
-// `rooms` endpoints with room; it is kept current by each change, so that asking is O(1). Classes come from the driver (define) or are derived from
-// one by leaving out endpoints that broke under a request. Complexity: a change of one endpoint's
-// room is O(classes that contain it).
+// `rooms` endpoints with room; it is kept current by each change, so that asking is O(1). Classes
+// come from the driver (define) or are derived from one by leaving out endpoints that broke under a
+// request. Complexity: a change of one endpoint's room is O(classes that contain it).
 #pragma once
 
 #include <functional>
@@ -13,8 +13,7 @@
 #include <span>
 #include <vector>
 
-#include <sluice/scoring.h>
-
+#include "core/endpoint_rows.h"
 #include "core/endpoint_set.h"
 #include "core/flow_table.h"
 #include "core/pipeline.h"
@@ -42,7 +41,7 @@ class EndpointTable {
   // ABSENT is borrowed: the declared columns that there are, and what fills up shorter rows.
   EndpointTable(const AbsentColumns& absent, RoomChanged room_changed,
                 EndpointChanged endpoint_changed);
-  void absent_changed() { rows_stale_ = true; }
+  void absent_changed() { seen_.outdated(); }
 
   void set_now(TimeNs now) { now_ = now; }
   void set(uint32_t slot, const EndpointLimits& limits, bool up);
@@ -83,8 +82,18 @@ class EndpointTable {
     return r.exists && r.up && !r.ghost && r.paused_until == 0;
   }
   const std::vector<uint32_t>& classes_of(uint32_t slot) const { return rows_[slot].classes; }
-  // Requests in flight that all endpoints together may have; UINT64_MAX = no limit.
-  uint64_t room_of_pool() const;
+  // What all endpoints together may have in flight; UINT64_MAX = no limit.
+  struct Room {
+    uint64_t requests = 0, tokens = 0;
+  };
+  Room room_of_pool() const;
+  // What is in flight at endpoints that are down or removed, and so takes no room of the others.
+  Room in_flight_elsewhere() const { return elsewhere_; }
+  // A band has all of the pool's room that it may have, SHARE of it: no endpoint will be filled.
+  void at_share(double share) {
+    share_ = share;
+    share_at_ = now_;
+  }
   // Changes whenever an endpoint may have become able to take more.
   uint64_t version() const { return version_; }
   // Whether the log should call it open: up, not paused, not earmarked, with tokens left.
@@ -105,7 +114,7 @@ class EndpointTable {
 
   // What scoring policies see: a row for each endpoint that is up. NOW ages the metrics.
   const sluice_endpoints& view(TimeNs now);
-  uint32_t row_of(uint32_t slot) const { return row_of_[slot]; }
+  uint32_t row_of(uint32_t slot) const { return seen_.row_of(slot); }
 
   std::vector<EndpointStats> stats() const;
 
@@ -126,6 +135,7 @@ class EndpointTable {
     bool said_open = false;     // as the log was told last
     uint32_t said_limit = 0;
     TimeNs paused_until = 0, pause = 0;
+    Room serving, elsewhere;  // its part of the pool's
     EndpointReport report;
     std::vector<uint32_t> classes;  // that contain it
   };
@@ -133,16 +143,17 @@ class EndpointTable {
   Row& row(uint32_t slot);
   void count(uint32_t slot, int change);
   void refresh_limits(uint32_t slot);
-  void refresh_row(uint32_t slot);
   void refresh_room(uint32_t slot);
+  void count_room(uint32_t slot);
   void set_members(uint32_t cls, const EndpointSet& members);
   EndpointSet rest_of(const EndpointSet& all, const std::vector<uint32_t>& excluded) const;
   void refresh_derived();  // O(derived classes): those of requests that broke and are not over
-  void rebuild_rows();
+  EndpointRows::Own own(uint32_t slot) const {
+    return {rows_[slot].limit, in_flight_[slot], rows_[slot].cost};
+  }
 
   TimeNs now_ = 0;
   uint64_t version_ = 0;
-  const AbsentColumns& absent_;
   RoomChanged room_changed_;
   EndpointChanged endpoint_changed_;
   // By slot; what each choice of an endpoint looks at stands close together.
@@ -151,6 +162,10 @@ class EndpointTable {
   std::vector<uint64_t> spare_tokens_;
   EndpointSet room_;
   uint32_t up_count_ = 0;
+  Room serving_, elsewhere_;                                // sums; those without bounds left out
+  uint32_t unbounded_requests_ = 0, unbounded_tokens_ = 0;  // endpoints
+  double share_ = 1;
+  TimeNs share_at_ = 0;
   TimeNs next_pause_end_ = kNever;
   std::vector<EligibilityClass> classes_;
   std::vector<uint32_t> by_id_;  // ClassId -> index
@@ -158,17 +173,7 @@ class EndpointTable {
   std::vector<uint32_t> free_classes_;
   std::vector<uint32_t> changed_;
 
-  sluice_endpoints view_{};
-  bool rows_stale_ = true;
-  std::vector<uint32_t> row_of_;  // by slot
-  std::vector<uint32_t> slot_, inflight_, limit_, waiting_, running_;
-  std::vector<uint64_t> inflight_cost_, kv_tokens_max_, metrics_age_ns_, taken_ns_;
-  std::vector<uint64_t> never_;  // SLUICE_NEVER where there is no report, else 0
-  std::vector<float> kv_used_;
-  std::vector<std::vector<int64_t>> ints_;
-  std::vector<std::vector<double>> floats_;
-  std::vector<const int64_t*> int_columns_;
-  std::vector<const double*> float_columns_;
+  EndpointRows seen_;  // by scoring policies
 };
 
 }  // namespace sluice

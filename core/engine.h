@@ -63,16 +63,16 @@ class Engine {
   bool requeue(TimeNs now, RequestId id, Requeue why);
 
   // ---- endpoints; slots 0 .. kEndpointsMax-1 are the driver's to give ----
-  // New or changed. Not UP: no room, does not count as existing. Asking for the same limits again
-  // keeps what was learnt.
+  // New or changed; what was learnt of it stays. Not UP: no room, does not count as existing.
   void set_endpoint(TimeNs now, uint32_t slot, const EndpointLimits& limits, bool up);
   // No room from now on; the slot may be given to another endpoint once endpoint_idle(slot).
   void remove_endpoint(TimeNs now, uint32_t slot);
   bool endpoint_idle(uint32_t slot) const;
   // A report is being asked for: the next one is compared with what is in flight from here on.
   void report_asked(TimeNs now, uint32_t slot);
-  // What the endpoint said of its load. A report with taken_ns = 0 withdraws the one before: policies
-  // then see an age of SLUICE_NEVER and no load, while the declared columns are as the report has them.
+  // What the endpoint said of its load. A report with taken_ns = 0 withdraws the one before:
+  // policies then see an age of SLUICE_NEVER and no load, while the declared columns are as the
+  // report has them. One that is told again teaches nothing more.
   void report(TimeNs now, uint32_t slot, const EndpointReport& report);
   // Defines the class ID as these endpoint slots, up or not. Parked requests follow.
   void set_class(TimeNs now, ClassId id, const std::vector<uint32_t>& members);

@@ -1,5 +1,6 @@
 // The inside of the engine, shared by the files that implement it:
 //   engine.cc       what drivers call: requests, endpoints, time
+//   ending.cc       how requests end, what they cost and are charged
 //   queueing.cc     parking, flows and their heads, events to policies
 //   dispatch.cc     which request goes next, and where
 //   holding.cc      heads that are kept back although there is room
@@ -35,13 +36,21 @@ struct Engine::Impl {
   void enter(TimeNs now);  // start of a call: time moves on, what has expired ends
   void leave();            // end of a call: dispatches, and tells the log
   Request* find(RequestId id);
+  void pool_may_have_flipped();
+
+  // ---- ending.cc ----
   void expire();
   void end_in_flight(Request* r, const Completion& completion);
   uint64_t settle(Request* r, const Completion& completion);
   void end_parked(Request* r, Outcome outcome, Reason reason, bool tell);
   void refuse(RequestId id, Band& band, Outcome outcome, Reason reason, uint64_t bytes);
   uint32_t retry_after(Band& band);
-  void pool_may_have_flipped();
+  void estimate(Request& r);  // its tokens, from what its model's earlier requests did
+  // R, as it is charged and reserved now, is one more in flight or one less.
+  static void in_flight_changes(Ledger& l, const Request& r, int by);
+  uint64_t cost_of(uint32_t prompt, uint32_t cached, uint32_t output) const;
+  // The same of R, which is in flight, if its output is OUTPUT.
+  uint64_t cost_with(const Request& r, uint32_t output) const;
 
   // ---- queueing.cc ----
   Flow* flow_for(Band& band, const Submission& s);
@@ -70,16 +79,13 @@ struct Engine::Impl {
   void flush_scorers();
   void refresh_event_mask(Band& band);
   sluice_band band_view(Band& band);
-  uint64_t cost_of(uint32_t prompt, uint32_t cached, uint32_t output) const;
-  // The same of R, which is in flight, if its output is OUTPUT.
-  uint64_t cost_with(const Request& r, uint32_t output) const;
 
   // ---- dispatch.cc ----
   void dispatch_all();
   void dispatch_band(Band& band);
   uint32_t pick_flow(Band& band);
   bool at_ceiling(const Band& band) const;
-  void pass(Band& band, uint64_t& counter);
+  void pass(Band& band, uint64_t* counter);
   // Where R goes; or that it is kept back, and why.
   struct Choice {
     uint32_t endpoint = kNone;
@@ -106,6 +112,8 @@ struct Engine::Impl {
   bool wanted_by(const Band& band, uint32_t endpoint);
   bool fits_held_of(const Band& band, uint32_t endpoint);
   bool fits_anywhere(const Request& r);
+  bool keeps_for(const Flow& flow);
+  bool may_go(const Flow& flow);
 
   // ---- admission.cc ----
   void enforce_limits(Request* newcomer);

@@ -5,7 +5,7 @@
 namespace sluice {
 
 void Engine::Impl::hold(Band& band, Flow* flow, Flow::Held why, uint32_t earmark) {
-  const Request* head = flow->head();
+  Request* head = flow->head();
   --band.waiting_in(flow->cls);
   if (endpoints.at(flow->cls).rooms != 0) --band.admissible;
   flow->held = why;
@@ -16,13 +16,12 @@ void Engine::Impl::hold(Band& band, Flow* flow, Flow::Held why, uint32_t earmark
   tell_flow(band, SLUICE_EV_BLOCKED, *flow);
   const bool for_size = why == Flow::Held::kSize;
   log({.kind = LogRecord::Kind::kHeld, .seq = head->id.seq, .value = for_size ? 0u : 1u});
+  if (!std::exchange(head->was_held, true)) ++(for_size ? holds_size : holds_better);
+  ++band.held;
   if (for_size) {
-    ++holds_size;
-    ++band.held;
     flow->earmark = earmark;
     endpoints.earmark(earmark, true);
   } else {
-    ++holds_better;
     ++held_for_better;
   }
 }
@@ -40,8 +39,8 @@ void Engine::Impl::unhold(Band& band, Flow* flow) {
   if (endpoints.at(flow->cls).rooms != 0) ++band.admissible;
   band.flows.set_ready(flow);
   tell_flow(band, SLUICE_EV_UNBLOCKED, *flow);
+  --band.held;
   if (for_size) {
-    --band.held;
     endpoints.earmark(std::exchange(flow->earmark, kNone), false);
   } else {
     --held_for_better;
@@ -65,6 +64,17 @@ bool Engine::Impl::fits_anywhere(const Request& r) {
   return fits;
 }
 
+// Whether the endpoint that is emptied for the head of FLOW will ever do.
+bool Engine::Impl::keeps_for(const Flow& flow) {
+  return endpoints.usable(flow.earmark) && endpoints.at(flow.cls).members.contains(flow.earmark);
+}
+
+// Whether there is room now for the head of FLOW, which is kept back for its size.
+bool Engine::Impl::may_go(const Flow& flow) {
+  const Request& head = *flow.head();
+  return (keeps_for(flow) && endpoints.takes(flow.earmark, head.size())) || fits_anywhere(head);
+}
+
 // Whether a head of BAND that is kept back for its size could go to ENDPOINT, which is kept for a
 // lower band.
 bool Engine::Impl::fits_held_of(const Band& band, uint32_t endpoint) {
@@ -85,7 +95,7 @@ bool Engine::Impl::serve_held(Band& band, Flow* flow) {
     if (again) unhold(of, flow);
     return again;
   }
-  if (of.rank < band.rank) return false;
+  if (of.rank < band.rank || at_ceiling(band)) return false;
   if (of.rank > band.rank) {
     // Strict: what is being emptied for a lower band is this one's if it has a use for it.
     const bool wanted = wanted_by(band, flow->earmark) || fits_held_of(band, flow->earmark);
@@ -94,8 +104,8 @@ bool Engine::Impl::serve_held(Band& band, Flow* flow) {
   }
   // It was picked before all that may be picked now: it goes as soon as it fits anywhere.
   Request* head = flow->head();
-  const bool fits = endpoints.takes(flow->earmark, head->size()) || fits_anywhere(*head);
-  if (!fits && endpoints.usable(flow->earmark)) return false;
+  const bool fits = may_go(*flow);
+  if (!fits && keeps_for(*flow)) return false;
   unhold(of, flow);
   if (!fits) return true;
   if (const Choice to = choose_endpoint(of, head); to.endpoint != kNone) dispatch(of, head, to);
@@ -103,7 +113,7 @@ bool Engine::Impl::serve_held(Band& band, Flow* flow) {
 }
 
 void Engine::Impl::serve_held(Band& band) {
-  for (size_t i = 0; i < held.size() && !at_ceiling(band);) {
+  for (size_t i = 0; i < held.size();) {
     if (serve_held(band, held[i])) {
       i = 0;  // whom it did not fit before it may fit now
     } else {

@@ -30,9 +30,11 @@ inline constexpr uint32_t kTenantFlowsMax =
 inline constexpr uint32_t kBetterHeldMax =
     64;  // flows that pass over a free endpoint for a better one, at a time
 inline constexpr size_t kModelsEstimatedMax = 1024;  // models with estimates of their own
+inline constexpr uint64_t kEstimateKeptNs =
+    1'000'000'000;  // a request that waited longer is estimated again
 inline constexpr size_t kGenerationsKept =
     4;  // pipelines whose band and tenant numbers are still understood
 inline constexpr uint32_t kPrefixBlocksPerEndpoint =
-    31250;  // that the prefix index takes an endpoint to hold
+    31250;  // that the prefix index takes an endpoint to hold, unless its cache is smaller
 
 }  // namespace sluice

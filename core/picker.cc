@@ -1,6 +1,6 @@
 #include "core/picker.h"
 
-#include <algorithm>
+#include "core/columns.h"
 
 namespace sluice {
 namespace {
@@ -41,8 +41,7 @@ uint32_t pick_endpoint(PickerKind kind, const Candidates& c, uint64_t seq, Rando
     if (b >= a) ++b;
     return better(c, a, b, seq) ? a : b;
   }
-  float top = 0;
-  for (const float score : c.scores) top = std::max(top, score);
+  const float top = highest(c.scores);
   // Most often one has it; the rest is for ties.
   uint32_t best = n;
   for (uint32_t i = 0; i < n; ++i)

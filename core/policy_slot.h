@@ -31,8 +31,8 @@ class PolicySlot {
   PolicySlot(PolicySlot&& other) noexcept { *this = std::move(other); }
   PolicySlot& operator=(PolicySlot&& other) noexcept;
 
-  // Makes the state. INTERFACE names the kind. EPOCH: what was dispatched in an earlier one was never
-  // charged to this state.
+  // Makes the state. INTERFACE names the kind. EPOCH: what was dispatched in an earlier one was
+  // never charged to this state.
   static Result<PolicySlot> open(PolicyPtr policy, const char* interface, const sluice_scope& scope,
                                  uint64_t epoch);
 

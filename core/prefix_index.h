@@ -21,8 +21,8 @@ class PrefixIndex {
   explicit PrefixIndex(uint32_t blocks_per_endpoint);
   ~PrefixIndex();
 
-  // How many leading blocks of PROMPT each of ENDPOINTS holds, into blocks_out[endpoint]; where that
-  // is none, blocks_out is left as it is. Changes nothing.
+  // How many leading blocks of PROMPT each of ENDPOINTS holds, into blocks_out[endpoint]; where
+  // that is none, blocks_out is left as it is. Changes nothing.
   void match(std::span<const uint64_t> prompt, const EndpointSet& endpoints,
              std::span<uint32_t, kEndpointsMax> blocks_out) const;
   // ENDPOINT was sent PROMPT: it holds its blocks from now on, as the most recently used.

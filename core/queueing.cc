@@ -4,16 +4,6 @@
 #include "core/engine_impl.h"
 
 namespace sluice {
-uint64_t Engine::Impl::cost_of(uint32_t prompt, uint32_t cached, uint32_t output) const {
-  const uint32_t fresh = prompt - std::min(prompt, cached);
-  const double cost =
-      fresh + std::min(prompt, cached) * pipeline.cost.cached + output * pipeline.cost.output;
-  return static_cast<uint64_t>(cost + 0.5);
-}
-
-uint64_t Engine::Impl::cost_with(const Request& r, uint32_t output) const {
-  return cost_of(r.prompt_tokens, estimates.cached_tokens(r.model_hash, r.cached_tokens), output);
-}
 
 // ---- flows ----
 

@@ -1,13 +1,14 @@
-// How many requests an endpoint can take that tells nothing of itself: as many as still get more done.
+// How many requests an endpoint can take that tells nothing of itself: as many as still get more
+// done.
 //
-// Judged by the work that it finishes a second while there is more to do than it is given. The limit
-// doubles as long as that brings at least kGainMin of what it could bring; then, from the last that
-// brought anything, it comes down by quarters as long as no more than kLossMax of the best is lost,
-// so that what only waited there waits here; there it rests. All of it is done again where the work
-// that gets done changes by more than kChangeMax; and every kRestNs, or kRestMin measurements, a
-// quarter more or a quarter less is tried. After each step what was under way before it is waited
-// for, then as many requests are measured as the step needs to be told from chance.
-// Not for endpoints that others use as well: each would outbid the other.
+// Judged by the work that it finishes a second while there is more to do than it is given. The
+// limit doubles as long as that brings at least kGainMin of what it could bring; then, from the
+// last that brought anything, it comes down by quarters as long as no more than kLossMax of the
+// best is lost, so that what only waited there waits here; there it rests. All of it is done again
+// where the work that gets done changes by more than kChangeMax; and every kRestNs, or kRestMin
+// measurements, a quarter more or a quarter less is tried. After each step what was under way
+// before it is waited for, then as many requests are measured as the step needs to be told from
+// chance. Not for endpoints that others use as well: each would outbid the other.
 // Threads: as the engine. O(1) a request.
 #pragma once
 

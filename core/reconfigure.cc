@@ -292,16 +292,12 @@ void Engine::Impl::move_requests(uint32_t kept) {
     } else {
       const int64_t charged = static_cast<int64_t>(r->charged);
       from.flows.in_flight(r->flow, -1, -charged);
-      from.ledger.in_flight -= 1;
-      from.ledger.in_flight_bytes -= r->bytes;
-      from.ledger.in_flight_cost -= r->charged;
+      in_flight_changes(from.ledger, *r, -1);
       r->flow = flow;
       r->moved = true;
       to.flows.in_flight(flow, 1, charged);
       to.flows.charge(flow, charged);
-      to.ledger.in_flight += 1;
-      to.ledger.in_flight_bytes += r->bytes;
-      to.ledger.in_flight_cost += r->charged;
+      in_flight_changes(to.ledger, *r, 1);
       to.ledger.served_cost += r->charged;
     }
     log_request(LogRecord::Kind::kMove, *r);

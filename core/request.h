@@ -27,6 +27,7 @@ struct Request {
   uint64_t charged = 0;  // while in flight: what its flow was charged for it
   uint64_t model_hash = 0;
   uint32_t prompt_bytes = 0;  // 0 = not known
+  bool estimated = false;     // from prompt_bytes, by the engine
   uint32_t prompt_tokens = 0, cached_tokens = 0, output_expected = 0, output_max = 0;
   uint32_t choices = 1;
   uint32_t output_tokens = 0;  // so far
@@ -41,6 +42,7 @@ struct Request {
   State state = State::kParked;
   bool doomed = false;             // chosen as a victim while a newcomer's need is being reckoned
   bool revoked = false;            // kRevoke was said
+  bool was_held = false;           // although there was room
   bool moved = false;              // in flight, dispatched by another band, which is gone
   std::vector<uint32_t> excluded;  // endpoints that broke under it
 

@@ -1,5 +1,7 @@
 #include "core/request_rows.h"
 
+#include <algorithm>
+
 #include "core/flow_table.h"
 
 namespace sluice {
@@ -49,7 +51,8 @@ void RequestRows::add(const Request& r, uint64_t flow_hash, int32_t priority,
   flow_.push_back(r.flow->slot);
   prompt_tokens_.push_back(r.prompt_tokens);
   output_expected_.push_back(r.output_expected);
-  output_max_.push_back(r.output_max);
+  output_max_.push_back(static_cast<uint32_t>(
+      std::min<uint64_t>(uint64_t{r.output_max} * std::max(r.choices, 1u), UINT32_MAX)));
   cached_tokens_.push_back(cached_tokens);
   priority_.push_back(priority);
   add_declared(ints_, r.ints, absent_.ints);

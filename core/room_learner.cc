@@ -79,6 +79,9 @@ void RoomLearner::observe(const Seen& s, uint32_t gateways) {
   doubts_ = 0;
   note_running(s.now, s.running);
 
+  // Of what runs there, what is this gateway's whatever others do.
+  const bool others = with_others(s, gateways);
+  const uint32_t part = others ? s.running / std::max<uint32_t>(gateways, 2) : 0;
   const uint32_t waits = own_waiting(s, gateways);
   const uint32_t standing = std::min(waits, waited_before_);
   waited_before_ = waits;
@@ -92,18 +95,26 @@ void RoomLearner::observe(const Seen& s, uint32_t gateways) {
           std::max(s.own_tokens / own * (own - standing), tokens_.limit - tokens_.limit / 16);
       tokens_.lower(fits, s.now, fits / 16, fits / 32 + 1);
     } else {
-      requests_.lower(s.own_low > standing ? s.own_low - standing : 1, s.now, 0, 1);
+      const uint32_t rest = s.own_low > standing ? s.own_low - standing : 1;
+      requests_.lower(std::max(rest, part), s.now, 0, 1);
     }
   } else if (s.waiting == 0) {
     // Over a long window it is enough that the limit was met now and then.
     const uint32_t own = s.settled() ? s.own_high : s.own_low;
-    if (own >= requests_.limit && s.running >= s.own_low) requests_.raise(s.now);
-    if (s.tokens_short && s.kv_used < kKvNoMore && tokens_.limit != 0) tokens_.raise(s.now);
+    // Under a ceiling nothing more is tried where it is known what waits.
+    const double share = requests_.found == 0 ? s.share : 1;
+    const auto enough = static_cast<uint64_t>(share * static_cast<double>(requests_.limit));
+    if (own != 0 && own >= enough && s.running >= s.own_low) requests_.raise(s.now);
+    if (s.tokens_short && s.kv_used < kKvNoMore && tokens_.limit != 0) {
+      // No further than what is free there: more would wait.
+      const auto free = static_cast<uint64_t>((1 - s.kv_used) * static_cast<float>(kv_tokens_max_));
+      const uint64_t before = tokens_.limit;
+      tokens_.raise(s.now);
+      tokens_.limit = std::min(tokens_.limit, std::max(before, s.own_tokens + free));
+    }
   }
   // Its part of what others have taken too: one at a time, for it is only said that they have.
-  if (s.waiting != 0 && with_others(s, gateways) && s.own_low >= requests_.limit &&
-      requests_.limit < s.running / std::max<uint32_t>(gateways, 2))
-    ++requests_.limit;
+  if (s.waiting != 0 && s.own_low >= requests_.limit && requests_.limit < part) ++requests_.limit;
 }
 
 void RoomLearner::unheard() {

@@ -3,7 +3,8 @@
 // Two limits: requests in flight, and tokens in flight where the engine tells of its KV cache. Both
 // go up while they are what holds work back and nothing waits at the engine, and come down to what
 // runs as soon as something of ours stands waiting there; an engine that rejects lowers the first.
-//   - Standing: in two reports in a row, and of requests that were in flight all the while. What has
+//   - Standing: in two reports in a row, and of requests that were in flight all the while. What
+//   has
 //     just arrived at an engine waits for its next step, which is no queue.
 //   - A ceiling that is found again is tried again more and more rarely, up to kProbeWaitMaxNs; one
 //     that moved is followed at once, in steps that double as long as they succeed.
@@ -43,6 +44,7 @@ class RoomLearner {
     uint64_t own_tokens = 0;    // when it was asked for
     TimeNs asked_ns = 0;        // when that was
     bool tokens_short = false;  // a request was held back for its size since then
+    double share = 1;           // of the limit that all who had work could take together
 
     uint64_t present() const { return uint64_t{running} + waiting; }
     bool settled() const { return now - asked_ns >= kSettledNs; }
@@ -50,10 +52,11 @@ class RoomLearner {
   void observe(const Seen& seen, uint32_t gateways);
   // There are no reports any more: what was being tried is given up.
   void unheard();
-  // A request was answered in full when OWN of ours were there, itself included. True if a limit has
-  // changed.
+  // A request was answered in full when OWN of ours were there, itself included. True if a limit
+  // has changed.
   bool finished(TimeNs now, uint64_t cost, uint32_t own, uint32_t gateways);
-  // The engine answered 429 or 503 when OWN of ours were with it, the one that it rejected included.
+  // The engine answered 429 or 503 when OWN of ours were with it, the one that it rejected
+  // included.
   void rejected(TimeNs now, uint32_t own);
 
   uint32_t requests() const { return static_cast<uint32_t>(requests_.limit); }

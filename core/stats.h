@@ -17,6 +17,7 @@ struct Ledger {
   uint64_t dispatches = 0, requeues = 0;
   uint64_t parked_bytes = 0, in_flight_bytes = 0;
   uint64_t parked_cost = 0, in_flight_cost = 0, served_cost = 0;
+  uint64_t in_flight_tokens = 0;                                     // of endpoints' room
   uint64_t prompt_tokens = 0, cached_tokens = 0, output_tokens = 0;  // of ended requests with usage
 };
 
@@ -66,9 +67,9 @@ struct Stats {
   std::vector<PolicyStats> policies;
   uint64_t passes_hold = 0;     // rounds that ended because a band holds for its picked flow
   uint64_t passes_idle = 0;     // rounds that ended because a fairness policy chose to idle
-  uint64_t passes_ceiling = 0;  // rounds that ended at a band's ceiling
-  uint64_t holds_size = 0;      // heads that were kept back for want of room for their size
-  uint64_t holds_better = 0;    // heads that passed over a free endpoint for a better one
+  uint64_t passes_ceiling = 0;  // rounds that ended at a band's ceiling although there was room
+  uint64_t holds_size = 0;      // requests that were kept back for want of room for their size
+  uint64_t holds_better = 0;    // requests that passed over a free endpoint for a better one
 };
 
 }  // namespace sluice

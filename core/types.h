@@ -89,6 +89,7 @@ struct Completion {
   uint32_t prompt_tokens = 0;
   uint32_t cached_tokens = 0;  // part of prompt_tokens
   uint32_t output_tokens = 0;
+  bool made_nothing = false;  // an error answer, or none: nothing is owed
   // Of a stream whose events are counted: those with output, seen by the transport. None there
   // means that nothing was made; of any other answer, that nobody knows.
   bool is_stream = false;

@@ -3,8 +3,8 @@
 //
 // On one server, if any order meets every deadline, this one does (Jackson 1955; Liu & Layland
 // 1973). Overloaded it spends itself on requests that are late already, which the host prevents:
-// past its deadline a request is not sent. The deadline is arrival + TTL even while the pool is empty
-// and another TTL runs, or what was parked in an outage would come last for ever after.
+// past its deadline a request is not sent. The deadline is arrival + TTL even while the pool is
+// empty and another TTL runs, or what was parked in an outage would come last for ever after.
 #include <sluice/sluice.hpp>
 
 namespace {

@@ -1,6 +1,6 @@
 // The endpoint whose own queue is shortest, between 1 (shortest of the candidates) and 0 (longest);
-// 1 if all are equal. As llm-d's queue-scorer. O(pairs). An endpoint of which nothing fresh is known
-// gets the mean of the others.
+// 1 if all are equal. As llm-d's queue-scorer. O(pairs). An endpoint of which nothing fresh is
+// known gets the mean of the others.
 #include <algorithm>
 
 #include <sluice/sluice.hpp>

@@ -126,8 +126,9 @@ inline constexpr Metric kEndpointKvUsed{"sluice_endpoint_kv_used_ratio", kGauge,
                                         "Its KV cache in use, 0 to 1, as scraped."};
 inline constexpr Metric kEndpointMetricsAge{"sluice_endpoint_metrics_age_seconds", kGauge,
                                             "Age of what was scraped; +Inf = never."};
-inline constexpr Metric kEndpointMetricsStale{"sluice_endpoint_metrics_stale", kGauge,
-                                              "1 if that is older than stale_after."};
+inline constexpr Metric kEndpointMetricsStale{
+    "sluice_endpoint_metrics_stale", kGauge,
+    "1 if it was asked in vain, and nothing has been heard for stale_after."};
 inline constexpr Metric kEndpointEjections{"sluice_endpoint_ejections_total", kCounter,
                                            "How often failures in a row took it out."};
 inline constexpr Metric kEndpointScrapes{"sluice_endpoint_scrapes_total", kCounter,

@@ -34,7 +34,8 @@ struct HttpListener {
   bool expose_endpoint = true;
 };
 
-// A parameter as the file has it; types are checked against the policy's own table once it is loaded.
+// A parameter as the file has it; types are checked against the policy's own table once it is
+// loaded.
 struct ParamValue {
   std::string name;
   std::variant<bool, int64_t, double, std::string> value;
@@ -169,18 +170,20 @@ struct Config {
   WaitForBetter wait_for_better;
 };
 
-// Reads and checks FILE. On errors returns nothing; what was found stands in DIAGNOSTICS either way, warnings too.
+// Reads and checks FILE. On errors returns nothing; what was found stands in DIAGNOSTICS either
+// way, warnings too.
 std::optional<Config> load(const std::filesystem::path& file, Diagnostics& diagnostics);
-// The same, but with errors (DIAGNOSTICS.has_errors()) what could be read all the same, so that the policies it names
-// can be checked, too: nothing else may be done with it. A policy without a name could not be read. Nothing only if
-// FILE is no TOML.
+// The same, but with errors (DIAGNOSTICS.has_errors()) what could be read all the same, so that the
+// policies it names can be checked, too: nothing else may be done with it. A policy without a name
+// could not be read. Nothing only if FILE is no TOML.
 std::optional<Config> load_partly(const std::filesystem::path& file, Diagnostics& diagnostics);
 // The same for text that stands in for FILE.
 std::optional<Config> parse(std::string_view text, const std::filesystem::path& file,
                             Diagnostics& diagnostics);
 std::optional<Config> parse_partly(std::string_view text, const std::filesystem::path& file,
                                    Diagnostics& diagnostics);
-// Reads an endpoints_file: `[[endpoints]]` (or `[[pool.endpoints]]`), the same keys as in pipeline.toml.
+// Reads an endpoints_file: `[[endpoints]]` (or `[[pool.endpoints]]`), the same keys as in
+// pipeline.toml.
 std::optional<std::vector<Endpoint>> load_endpoints(const std::filesystem::path& file,
                                                     Diagnostics& diagnostics);
 

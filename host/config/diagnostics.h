@@ -1,7 +1,8 @@
-// What is wrong with a file, where, and what to do: `file:line:col: error: ...` with the line and a caret.
+// What is wrong with a file, where, and what to do: `file:line:col: error: ...` with the line and a
+// caret.
 //
-// Collects; does not throw. The source text is kept so that messages can be added later, when a policy's own
-// parameter table is known.
+// Collects; does not throw. The source text is kept so that messages can be added later, when a
+// policy's own parameter table is known.
 #pragma once
 
 #include <cstdint>
@@ -43,7 +44,8 @@ class Diagnostics {
   uint32_t errors_ = 0;
 };
 
-// The candidate nearest to NAME by edits (insert, delete, replace, swap), or "" if none is near enough to be meant.
+// The candidate nearest to NAME by edits (insert, delete, replace, swap), or "" if none is near
+// enough to be meant.
 std::string nearest(std::string_view name, std::span<const std::string_view> candidates);
 
 }  // namespace sluice::config

@@ -28,8 +28,8 @@ void read_scoring(TableReader& root, Config& config);     // [[scoring]], [picke
 
 // The endpoints that TABLES describe, names and addresses unique among them.
 std::vector<Endpoint> read_endpoints(std::vector<TableReader>& tables);
-// use, mode, sha256 and params of TABLE, which the caller finishes. OUT has no name if use or sha256
-// cannot be used.
+// use, mode, sha256 and params of TABLE, which the caller finishes. OUT has no name if use or
+// sha256 cannot be used.
 void read_policy(TableReader& table, PolicyUse& out);
 // The band NAME, which stands at KEY of TABLE; reports one that does not exist.
 std::optional<uint32_t> find_band(TableReader& table, std::string_view key,

@@ -8,7 +8,6 @@ namespace sluice::demo {
 namespace {
 
 constexpr uint64_t kBodyMax = 64 << 20;
-constexpr std::chrono::seconds kAskPatience{5};
 
 uint64_t ns_since(Clock::time_point begin) {
   return static_cast<uint64_t>(std::chrono::nanoseconds(Clock::now() - begin).count());
@@ -111,30 +110,6 @@ asio::awaitable<ErrorCode> Upstream::attempt(Connection& connection, const std::
   const bool stream = response[http::field::content_type].starts_with("text/event-stream");
   if (stream && !events.done()) co_return asio::error::eof;
   co_return ErrorCode();
-}
-
-http::response<http::string_body> ask(uint16_t port, http::verb method, const std::string& path,
-                                      const std::string& body) {
-  asio::io_context io(1);
-  beast::tcp_stream stream(io);
-  beast::flat_buffer buffer;
-  http::request<http::string_body> request(method, path, 11, body);
-  request.set(http::field::host, "127.0.0.1");
-  request.prepare_payload();
-  http::response<http::string_body> answer;
-  answer.result(0u);
-  stream.expires_after(kAskPatience);
-  auto work = [&]() -> asio::awaitable<void> {
-    co_await stream.async_connect(tcp::endpoint(asio::ip::address_v4::loopback(), port),
-                                  asio::use_awaitable);
-    co_await http::async_write(stream, request, asio::use_awaitable);
-    http::response<http::string_body> whole;
-    co_await http::async_read(stream, buffer, whole, asio::use_awaitable);
-    answer = std::move(whole);
-  };
-  asio::co_spawn(io, work, [](const std::exception_ptr&) {});  // then the status stays 0
-  io.run();
-  return answer;
 }
 
 }  // namespace sluice::demo

@@ -53,8 +53,4 @@ class Upstream {
   std::unordered_set<Connection*> busy_;
 };
 
-// The answer of 127.0.0.1:PORT, waited for by this thread; status 0 if there is none in time.
-http::response<http::string_body> ask(uint16_t port, http::verb method, const std::string& path,
-                                      const std::string& body = {});
-
 }  // namespace sluice::demo

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "host/demo/http_client.h"
+#include "host/net/ask.h"
 #include "host/pool/prometheus_text.h"
 
 namespace sluice::demo {

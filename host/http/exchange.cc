@@ -505,6 +505,7 @@ void Exchange::complete(Outcome outcome) {
   completion.prompt_tokens = usage_.prompt;
   completion.cached_tokens = usage_.cached;
   completion.output_tokens = usage_.output;
+  completion.made_nothing = outcome == Outcome::kCompleted && record_.status >= 400;
   completion.is_stream = facts_.stream && counts_events();
   completion.output_events = data_events_;
   worker_->scheduler.complete(std::exchange(id_, {}), completion);

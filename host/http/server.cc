@@ -15,8 +15,8 @@ struct HttpServer::Listener {
   Acceptor acceptor{context.get_executor()};
   Timer pause{context.get_executor()};
   asio::executor_work_guard<Executor> work{context.get_executor()};
-  // Connections on their way to a worker. Their memory is made on its thread, where what is freed can
-  // go back to the system; what Asio keeps of a socket for ever is made here, by itself.
+  // Connections on their way to a worker. Their memory is made on its thread, where what is freed
+  // can go back to the system; what Asio keeps of a socket for ever is made here, by itself.
   struct Arrivals {
     std::mutex mutex;
     std::vector<Socket> sockets;

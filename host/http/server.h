@@ -58,7 +58,7 @@ class HttpServer {
  private:
   struct Listener;
   void accept_next();
-  void welcome(uint32_t worker);
+  void welcome(uint32_t index);  // of the worker
   void connection_over();
 
   std::atomic<uint64_t> body_bytes_ = 0;

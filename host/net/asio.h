@@ -1,4 +1,5 @@
-// Asio and Beast, in the one order that g++ 12 and Boost 1.74 agree on. Precompiled; include this, not Boost.
+// Asio and Beast, in the one order that g++ 12 and Boost 1.74 agree on. Precompiled; include this,
+// not Boost.
 #pragma once
 
 #include <utility>  // Boost 1.74's coroutines use std::exchange without saying so

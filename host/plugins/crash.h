@@ -3,8 +3,9 @@
 //
 // Costs nothing until then: the handler looks for the code that crashed, or that called what
 // crashed, in a table of the images that were loaded. A crash outside of them is not its business.
-// Threads: install once at the start; name_image [control]; the handler is async-signal-safe. Limit:
-// kCrashNamesMax images; those beyond it crash unnamed, and so does one whose stack has overflowed.
+// Threads: install once at the start; name_image [control]; the handler is async-signal-safe.
+// Limit: kCrashNamesMax images; those beyond it crash unnamed, and so does one whose stack has
+// overflowed.
 #pragma once
 
 #include <string>

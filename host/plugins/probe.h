@@ -5,8 +5,8 @@
 // the host starts itself once more as `sluice plugin-probe N`; that process forks one more for each
 // file, which loads it, reads its static tables, writes them down and ends without running its
 // destructors. A file that crashes, hangs or exits is found out and spoils nothing for the others.
-// No function of a plugin is called to describe it; only a policy that pipeline.toml names is tried,
-// which is create and the self-check with the parameters that it would get.
+// No function of a plugin is called to describe it; only a policy that pipeline.toml names is
+// tried, which is create and the self-check with the parameters that it would get.
 //
 // Threads: [control]. Limits: kProbeLimit for a batch of kProbeBatch, kProbeBytesMax of answer for
 // each file.

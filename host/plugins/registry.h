@@ -51,9 +51,9 @@ class PluginRegistry {
     PolicyPtr made;
     std::optional<Refusal> refusal;
   };
-  // Makes all of WANTED. False if any has a refusal: a file beyond the limit refuses before anything
-  // runs, and so does a trial in a child process before anything is loaded. An image that was not
-  // loaded before gives its copy away.
+  // Makes all of WANTED. False if any has a refusal: a file beyond the limit refuses before
+  // anything runs, and so does a trial in a child process before anything is loaded. An image that
+  // was not loaded before gives its copy away.
   bool make(std::span<Wanted> wanted);
 
  private:

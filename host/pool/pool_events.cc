@@ -75,6 +75,7 @@ void Pool::on_round(uint32_t slot) {
   }
 }
 
+// Asked after each round: what answers late, but answers, is not stale.
 void Pool::check_stale(Member& member) {
   const TimeNs silence = member.silence(Scheduler::now());
   const uint64_t stale_after = settings_.pool.stale_after_ns;

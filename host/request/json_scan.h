@@ -3,7 +3,8 @@
 //
 // Built for answers of model servers, which come in chunks cut anywhere: it never needs the whole
 // text and never fails; in text that is not JSON it finds nothing. It looks at `model` and `usage`,
-// at the top or in `response`, at how `type` ends, and at whether `choices` is empty. Threads: one at a time.
+// at the top or in `response`, at how `type` ends, and at whether `choices` is empty. Threads: one
+// at a time.
 // Complexity: O(1) a byte, constant memory, no allocation.
 #pragma once
 

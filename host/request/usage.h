@@ -34,9 +34,8 @@ class UsageReader {
   // The answer is over: appends what was held back.
   void finish(std::string& out);
 
-  // True if feed() appends exactly CHUNK each time; observe() then does the same without the copy.
+  // True if feed() appends exactly CHUNK each time.
   bool passes_through() const { return !renames_ && !options_.drop_usage_event; }
-  void observe(std::string_view chunk) { run(chunk, nullptr); }
 
   const TokenUsage& usage() const { return usage_; }
   // Events that carry output so far; a server sends one token in each, or a few.

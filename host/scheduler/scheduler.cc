@@ -105,9 +105,9 @@ Engine::Cancel Scheduler::cancel(RequestId id) {
   return result;
 }
 
-void Scheduler::progress(RequestId id, uint32_t output_tokens) {
+void Scheduler::progress(RequestId id, uint32_t output_events) {
   Turn turn(*this);
-  turn.engine()->progress(turn.now(), id, output_tokens);
+  turn.engine()->progress(turn.now(), id, output_events);
 }
 
 void Scheduler::complete(RequestId id, const Completion& completion) {

@@ -27,9 +27,10 @@ class Waiter {
 
 class Scheduler {
  public:
-  // ARM_TIMER is told of the next deadline when that is earlier than the one it was told of last and
-  // that has not come yet; the host then calls tick() at that time, and at no other. It is called
-  // outside the lock. A deadline that moves back tells nobody: most requests end long before theirs.
+  // ARM_TIMER is told of the next deadline when that is earlier than the one it was told of last
+  // and that has not come yet; the host then calls tick() at that time, and at no other. It is
+  // called outside the lock. A deadline that moves back tells nobody: most requests end long before
+  // theirs.
   using ArmTimer = std::function<void(TimeNs)>;
   Scheduler(std::unique_ptr<Engine> engine, ArmTimer arm_timer);
   ~Scheduler();
@@ -39,7 +40,7 @@ class Scheduler {
   RequestId submit(const Submission& submission, std::shared_ptr<Waiter> waiter);
   // As Engine::cancel. After kEnded or kUnknown the waiter is no longer called.
   Engine::Cancel cancel(RequestId id);
-  void progress(RequestId id, uint32_t output_tokens);
+  void progress(RequestId id, uint32_t output_events);
   void complete(RequestId id, const Completion& completion);
   void requeue(RequestId id, Engine::Requeue why);
   void tick();

@@ -19,8 +19,8 @@ struct BuiltPipeline {
   plugins::Loader::Status status = plugins::Loader::Status::kOk;  // the worst of all policies'
 };
 
-// Every policy is looked up, so that all errors are reported at once; CONFIG may be partial, with its
-// errors in DIAGNOSTICS. Only if there are none is anything loaded.
+// Every policy is looked up, so that all errors are reported at once; CONFIG may be partial, with
+// its errors in DIAGNOSTICS. Only if there are none is anything loaded.
 BuiltPipeline build_pipeline(const config::Config& config, config::Diagnostics& diagnostics);
 
 }  // namespace sluice

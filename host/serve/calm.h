@@ -1,9 +1,9 @@
 // Tells when a load has gone, so that the memory it took can be given back.
 //
-// An allocator keeps what is freed behind anything that is still in use: without more a host would stay
-// as large as its busiest moment. Giving back costs a walk over the heap, so it is done once after a
-// crowd of at least kCrowdMin has shrunk to half for kCalmLooks looks in a row, not whenever a load
-// breathes.
+// An allocator keeps what is freed behind anything that is still in use: without more a host would
+// stay as large as its busiest moment. Giving back costs a walk over the heap, so it is done once
+// after a crowd of at least kCrowdMin has shrunk to half for kCalmLooks looks in a row, not
+// whenever a load breathes.
 // Threads: one at a time.
 #pragma once
 

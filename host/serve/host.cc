@@ -213,8 +213,9 @@ void Host::look_around() {
     const Stats stats =
         scheduler_->with_engine([](Engine& engine, TimeNs) { return engine.stats(); });
     for (const std::string& news : faults_.look(stats.policies)) spdlog::warn("{}", news);
+    // On another thread: it walks over the whole heap.
     if (calm_.look(http_->connections() + stats.total.parked + stats.total.in_flight))
-      ::malloc_trim(0);
+      asio::post(preparer_, [] { ::malloc_trim(0); });
     look_around();
   });
 }

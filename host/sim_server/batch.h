@@ -2,11 +2,11 @@
 // step for each.
 //
 // A request takes a slot, and the cache for its prompt, in order of arrival; nobody overtakes. Each
-// token takes more of the cache, since no engine knows how many there will be: where it is full, the
-// youngest that runs is preempted, back to the head of the queue, to compute anew all it had.
+// token takes more of the cache, since no engine knows how many there will be: where it is full,
+// the youngest that runs is preempted, back to the head of the queue, to compute anew all it had.
 // Token k is due at start + TTFT + (k - 1) * ITL, counted from the moment the slot was taken, so
-// that a late call to advance() delays a token but never the ones after it. The last token frees the
-// slot.
+// that a late call to advance() delays a token but never the ones after it. The last token frees
+// the slot.
 // Threads: one. Time is an argument and must not go back. Complexity: O(log n) a token, submit,
 // cancel and preemption.
 // Source: vLLM's scheduler, preemption by recomputation.

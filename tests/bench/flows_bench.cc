@@ -39,7 +39,8 @@ SLUICE_BYSTANDERS(weighted_drr, "fairness_weighted_drr", "weighted-drr");
 SLUICE_BYSTANDERS(fcfs, "fairness_fcfs", "fcfs");
 #undef SLUICE_BYSTANDERS
 
-// All flows are blocked on one place: each turn frees it, lets one of them go, and it is full again.
+// All flows are blocked on one place: each turn frees it, lets one of them go, and it is full
+// again.
 void blocked_flows_let_go(benchmark::State& state, const char* file, const char* name) {
   const auto flows = static_cast<uint32_t>(state.range(0));
   BenchEngine bench(with_fairness(file, name),

@@ -10,9 +10,9 @@
 // series of every flow are live and scraped once a second. d/s: dispatches a second.
 //
 // PerformanceMatrix calls the engine with callbacks on one thread. PerformanceMatrixWaiters has a
-// coroutine for each worker on a thread for each core, and goes through the scheduler as a transport
-// does: a worker is resumed on whichever of the threads is free. The ...RoundRobin forms take
-// turns between the flows, which the original does not measure.
+// coroutine for each worker on a thread for each core, and goes through the scheduler as a
+// transport does: a worker is resumed on whichever of the threads is free. The ...RoundRobin forms
+// take turns between the flows, which the original does not measure.
 
 #include <benchmark/benchmark.h>
 

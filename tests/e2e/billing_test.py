@@ -130,6 +130,14 @@ class Billing(harness.E2eTest):
         self.assertGreater(sluice.metrics().value("sluice_requeues_total"), 20)
         self.check_bills(sluice, servers)
 
+    def test_answers_that_are_errors(self):
+        server = self.server(max_num_seqs=16)
+        server.configure(failure="error", failure_rate=0.3, failure_status=500)
+        sluice = harness.Sluice(self, [server], BY_TENANT, capacity="max_in_flight = 16")
+        answers = self.play(sluice, {"stream": 1, "json": 1}, requests=40)
+        self.assertEqual({status for _, status in answers}, {200, 500})
+        self.check_bills(sluice, [server])
+
     def test_streams_that_break(self):
         server = self.server(max_num_seqs=16)
         server.configure(failure="reset", failure_rate=0.3, failure_after_tokens=5)

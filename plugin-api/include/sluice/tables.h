@@ -29,7 +29,7 @@ typedef struct sluice_requests {
   const uint64_t *bytes;       /* of the body */
   const uint64_t *flow_hash, *model_hash;
   const uint32_t *flow; /* slot in its band */
-  const uint32_t *prompt_tokens, *output_expected, *output_max; /* estimates; output_max 0 = not given */
+  const uint32_t *prompt_tokens, *output_expected, *output_max; /* estimates, of all choices; output_max 0 = not given */
   const uint32_t *cached_tokens; /* SLUICE_IN_PREFIX: best over the endpoints that it may use; else null */
   const int32_t *priority;       /* of its band */
   const int64_t *const *ints;    /* ints[k][i]: declared column k, row i */

@@ -1,5 +1,5 @@
-// The least that a reverse proxy can be: Beast coroutines that read a request, send it on over a kept
-// connection and bring the answer back. It chooses nothing, queues nothing, checks nothing and
+// The least that a reverse proxy can be: Beast coroutines that read a request, send it on over a
+// kept connection and bring the answer back. It chooses nothing, queues nothing, checks nothing and
 // times nothing out; what Sluice costs is compared with it.
 //
 // Threads: run_bare_forwarder() is the caller's thread, until the process ends.

@@ -1,7 +1,8 @@
-// The clients of the proxy benchmarks: requests of a given body size, as fast as answers come or at a
-// given rate, each on a kept connection.
+// The clients of the proxy benchmarks: requests of a given body size, as fast as answers come or at
+// a given rate, each on a kept connection.
 //
-// Threads: the caller's. An answer that is not a 200 ends the program: nothing else is worth timing.
+// Threads: the caller's. An answer that is not a 200 ends the program: nothing else is worth
+// timing.
 #pragma once
 
 #include <cstdint>

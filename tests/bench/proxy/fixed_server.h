@@ -1,9 +1,10 @@
-// A model server that costs next to nothing: every POST is answered at once with the same completion.
+// A model server that costs next to nothing: every POST is answered at once with the same
+// completion.
 //
 // It speaks as much HTTP/1.1 as the benchmarks' own clients need: Content-Length bodies over kept
 // connections. GET /metrics tells of an idle vLLM, GET /v1/models of one model. While it is held,
 // POSTs are taken and not answered; POST /release answers them and all that come later.
-// Threads: run() is the caller's thread, until the process ends.
+// Threads: run_fixed_server() is the caller's thread, until the process ends.
 #pragma once
 
 namespace sluice::bench {

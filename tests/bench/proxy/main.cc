@@ -11,8 +11,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "host/demo/http_client.h"
 #include "host/demo/stats.h"
+#include "host/net/ask.h"
 #include "host/pool/prometheus_text.h"
 #include "tests/bench/proxy/bare_forwarder.h"
 #include "tests/bench/proxy/clients.h"
@@ -126,7 +126,7 @@ void run_latency(const Options& o) {
 // ---- parked ----
 
 double parked_requests(uint16_t admin_port) {
-  const auto answer = demo::ask(admin_port, http::verb::get, "/metrics");
+  const auto answer = ask(admin_port, http::verb::get, "/metrics");
   PrometheusText page(answer.body());
   double sum = 0;
   for (MetricSample sample; page.next(sample);)
@@ -151,7 +151,7 @@ void run_parked(const Options& o) {
       std::this_thread::sleep_for(milliseconds(50));
     std::this_thread::sleep_for(seconds(1));
     parked = resident_bytes(pid);
-    demo::ask(rig.server_port(), http::verb::post, "/release");
+    ask(rig.server_port(), http::verb::post, "/release");
   });
   const Timed timed = closed_loop(sluice.port, o.parked, o.parked, o.body_bytes);
   watcher.join();
@@ -179,7 +179,7 @@ int run(int argc, char** argv) {
   const auto measurement = [&](const char* name, const char* what, auto action) {
     CLI::App* command = app.add_subcommand(name, what);
     command->add_option("--body", options.body_bytes, "Bytes of a request's body")
-        ->check(CLI::Range(128, 16 << 20))
+        ->check(CLI::Range(128, 512 << 10))
         ->capture_default_str();
     command->add_option("--json", options.json, "Write all figures to this file");
     command->callback([action, &options] { action(options); });

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "host/demo/http_client.h"
+#include "host/net/ask.h"
 #include "tests/bench/proxy/fixed_server.h"
 
 namespace sluice::bench {
@@ -83,7 +84,7 @@ Rig::Proxy Rig::start_sluice(const std::string& capacity) {
   auto child = must(demo::Child::start({"serve", "-c", file.string()}, directory_ / "sluice.log",
                                        false, SLUICE_PROGRAM));
   const auto deadline = demo::Clock::now() + kStartPatience;
-  while (demo::ask(admin, http::verb::get, "/readyz").result_int() != 200) {
+  while (ask(admin, http::verb::get, "/readyz").result_int() != 200) {
     if (child.exit_code() || demo::Clock::now() > deadline)
       die("sluice does not become ready\n" + demo::tail(child.log()));
     std::this_thread::sleep_for(milliseconds(20));

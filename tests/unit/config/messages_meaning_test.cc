@@ -363,7 +363,8 @@ sha256 = "12ab"
       |          ^
       hint: 64 hex digits, as sha256sum prints them; these are 4 characters
 )"},
-    // Each policy once, wherever it acts: the bands' defaults at the table of the first band that leaves them out.
+    // Each policy once, wherever it acts: the bands' defaults at the table of the first band that
+    // leaves them out.
     {"policies_not_pinned", kBase,
      R"([plugins]
 require_sha256 = true

@@ -194,6 +194,7 @@ class History {
             static_cast<uint64_t>(d.outcome), uint64_t{d.retry_after_s}, d.parked_ns})
         hash_ = Random::mix(hash_ ^ part);
     engine_->decisions().clear();
+    ASSERT_GT(engine_->next_deadline(), now_) << "it would be called again and again";
     const auto wrong = engine_->audit();
     ASSERT_FALSE(wrong) << *wrong;
   }

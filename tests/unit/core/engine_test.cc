@@ -485,5 +485,26 @@ TEST(Engine, FlowsAreForgottenLeastRecentFirstAndTheRestShareOne) {
   EXPECT_FALSE(std::ranges::count(flows, "busy1", &FlowStats::name));
 }
 
+TEST(Engine, WhatAnEndpointHoldsOfPromptsIsBoundedByItsCache) {
+  Pipeline p = three_bands();
+  std::vector<uint32_t> cached;
+  ScorerDouble scoring{.score = [&](const sluice_requests& r, const sluice_endpoints&, uint32_t) {
+    cached.push_back(r.cached_tokens[0]);
+    return 0.0F;
+  }};
+  p.scorers.push_back({scoring.policy(), 1});
+  scoring.descriptor.inputs = SLUICE_IN_PREFIX;
+  EngineDriver d(std::move(p));
+  d.add_endpoint(0, 8);
+  d.add_endpoint(1, 8);
+  d.engine->report(d.now, 0, {.taken_ns = d.now, .kv_tokens_max = 2 * 64});
+  EngineDriver::Ask ask{.eligible = 1, .prompt = 512, .prefix = {1, 2, 3, 4, 5, 6, 7, 8}};
+  d.submit(ask);
+  ask.eligible = 0;
+  d.submit(ask);
+  ASSERT_FALSE(cached.empty());
+  EXPECT_EQ(cached.front(), 2u * 64);
+}
+
 }  // namespace
 }  // namespace sluice

@@ -165,6 +165,101 @@ TEST_F(Holding, ACeilingLeavesAtLeastOne) {
   EXPECT_FALSE(dispatched(d, b));
 }
 
+TEST_F(Holding, ACeilingIsAShareOfTokensAsWell) {
+  Pipeline p = three_bands();
+  p.bands[2].ceiling = 0.5;
+  EngineDriver d(std::move(p));
+  add(d, 0, 10'000, 100);
+  const RequestId a = d.submit(ask("a", 2, 5000)), b = d.submit(ask("a", 2, 100));
+  EXPECT_TRUE(dispatched(d, a));
+  EXPECT_FALSE(dispatched(d, b)) << "half of the tokens are taken, and few of the requests";
+  EXPECT_TRUE(dispatched(d, d.submit(ask("a", 1, 5000))));
+  d.complete(a);
+  EXPECT_TRUE(dispatched(d, b));
+}
+
+// What a broken endpoint has in flight is not a part of the others' room.
+TEST_F(Holding, AnEndpointThatBrokeTakesNothingOfACeiling) {
+  Pipeline p = three_bands();
+  p.bands[2].ceiling = 0.5;
+  EngineDriver d(std::move(p));
+  d.add_endpoint(0, 8);
+  d.add_endpoint(1, 8);
+  for (int i = 0; i < 8; ++i) d.submit({.band = 2, .eligible = 1});
+  ASSERT_EQ(d.dispatched.size(), 8u);
+  const RequestId next = d.submit({.band = 2, .eligible = 2});
+  EXPECT_FALSE(dispatched(d, next));
+  d.engine->set_endpoint(d.now, 0, 8, false);
+  d.settle();
+  EXPECT_TRUE(dispatched(d, next));
+}
+
+TEST_F(Holding, AHeadAtACeilingWaitsNoLongerForABetterEndpointThanSaid) {
+  Pipeline p = three_bands();
+  ScorerDouble scoring{.score = [](const sluice_requests&, const sluice_endpoints& e,
+                                   uint32_t row) { return e.slot[row] == 0 ? 1.0F : 0.1F; }};
+  p.scorers.push_back({scoring.policy(), 1});
+  p.wait_for_better = {.min_gain = 0.5, .wait_max_ns = 100};
+  p.bands[2].ceiling = 0.5;
+  EngineDriver d(std::move(p));
+  d.add_endpoint(0, 1);
+  d.add_endpoint(1, 3);
+  d.submit({.band = 2});  // takes the better one
+  const RequestId waits = d.submit({.flow = "g", .band = 2});
+  EXPECT_FALSE(dispatched(d, waits));
+  d.submit({.flow = "h", .band = 2, .eligible = 2});
+  d.advance(100);
+  EXPECT_FALSE(dispatched(d, waits)) << "the ceiling";
+  EXPECT_GT(d.engine->next_deadline(), d.now);
+}
+
+// The bounds that a band holds for are those of its fairness policy: nobody goes first.
+TEST_F(Holding, ABandThatHoldsWaitsForABetterEndpointAsAWhole) {
+  Pipeline p = three_bands();
+  ScorerDouble scoring{.score = [](const sluice_requests&, const sluice_endpoints& e,
+                                   uint32_t row) { return e.slot[row] == 0 ? 1.0F : 0.1F; }};
+  p.scorers.push_back({scoring.policy(), 1});
+  p.wait_for_better = {.min_gain = 0.5, .wait_max_ns = 100};
+  p.bands[1].hold_when_blocked = true;
+  EngineDriver d(std::move(p));
+  d.add_endpoint(0, 1);
+  d.add_endpoint(1, 1);
+  d.submit({.band = 1});
+  const RequestId waits = d.submit({.flow = "g", .band = 1});
+  const RequestId later = d.submit({.flow = "h", .band = 1, .eligible = 2});
+  EXPECT_FALSE(dispatched(d, waits) || dispatched(d, later));
+  d.advance(100);
+  EXPECT_EQ(d.where.at(waits.seq), 1u);
+}
+
+TEST_F(Holding, AnEarmarkEndsWhenItsEndpointLeavesTheClass) {
+  EngineDriver d(three_bands());
+  add(d, 0, 1000);
+  add(d, 1, 1000);
+  const RequestId a = d.submit(ask("a", 1, 600)), b = d.submit(ask("b", 1, 700));
+  const RequestId large = d.submit(ask("large", 1, 900));
+  const uint32_t earmarked = d.engine->stats().endpoints[0].earmarked ? 0 : 1;
+  d.engine->set_class(d.now, 0, {1 - earmarked});
+  d.settle();
+  EXPECT_FALSE(d.engine->stats().endpoints[earmarked].earmarked);
+  EXPECT_TRUE(d.engine->stats().endpoints[1 - earmarked].earmarked);
+  d.complete(d.where.at(a.seq) == earmarked ? b : a);
+  EXPECT_EQ(d.where.at(large.seq), 1 - earmarked);
+}
+
+TEST_F(Holding, EachHeadThatIsHeldCountsOnce) {
+  EngineDriver d(three_bands());
+  add(d, 0, 1000);
+  std::vector<RequestId> flying;
+  for (int i = 0; i < 4; ++i) flying.push_back(d.submit(ask("a", 1, 200)));
+  d.submit(ask("large", 2, 900));
+  for (const RequestId id : flying) {
+    d.complete(id);
+    d.submit(ask("a", 1, 200));  // a higher band takes back what is being emptied
+  }
+  EXPECT_EQ(d.engine->stats().holds_size, 1u);
+}
+
 // Slot 0 is always the better one by far.
 ScorerDouble first_is_best() {
   return {.score = [](const sluice_requests&, const sluice_endpoints& e, uint32_t row) {
@@ -247,6 +342,36 @@ TEST_F(Holding, WhatIsBilledIsWhatWasSeen) {
   d.settle();
   d.complete(again, {.output_events = 5});
   EXPECT_EQ(served(), 330u + 100 + 2 * 5);
+  const RequestId error = d.submit({.prompt = 100, .output = 50});
+  d.complete(error, {.made_nothing = true});
+  const RequestId empty = d.submit({.prompt = 100, .output = 50});
+  d.complete(empty, {.is_stream = true});
+  EXPECT_EQ(served(), 440u) << "an error, and a stream without an event";
+  const RequestId revoked = d.submit({.prompt = 100, .output = 50});
+  d.engine->drain_now(d.now);
+  d.advance(1'000'000'000);
+  d.engine->requeue(d.now, revoked, Engine::Requeue::kRejected);
+  d.settle();
+  EXPECT_EQ(served(), 440u) << "taken back, and the server had refused it";
+}
+
+// What is known when it is dispatched counts, not what was when it came.
+TEST_F(Holding, AnEstimateIsRenewedForWhatWaitedLong) {
+  EngineDriver d(three_bands());
+  d.add_endpoint(0, 1);
+  const auto submit = [&] {
+    Submission s;
+    s.flow = "f";
+    s.prompt_bytes = 400;
+    const RequestId id = d.engine->submit(d.now, s);
+    d.settle();
+    return id;
+  };
+  const RequestId first = submit();
+  submit();
+  d.advance(10'000'000'000);
+  d.complete(first, {.has_usage = true, .prompt_tokens = 100, .output_tokens = 2000});
+  EXPECT_EQ(d.engine->stats().endpoints[0].in_flight_tokens, 2100u);
 }
 
 // Whoever leaves before an answer that comes in one piece pays for what was probably made of it.

@@ -116,13 +116,15 @@ class Room : public ::testing::Test {
     uint64_t rejections = 0;
   };
 
-  void start(size_t servers_count, size_t gateways_count, EndpointLimits limits) {
+  void start(size_t servers_count, size_t gateways_count, EndpointLimits limits,
+             double ceiling = 1) {
     servers.resize(servers_count);
     limits.learn = true;
     limits.gateways = static_cast<uint32_t>(gateways_count);
     for (size_t g = 0; g < gateways_count; ++g) {
       Pipeline p;
       p.bands.emplace_back().name = "default";
+      p.bands[0].ceiling = ceiling;
       auto made = Engine::create(std::move(p), g + 1, now);
       ASSERT_TRUE(made.ok());
       gateways.push_back({std::move(*made)});
@@ -439,6 +441,25 @@ TEST_F(Room, WhatNeverReportsIsNotOutbidAmongGateways) {
   missing = true;
   run(30);
   EXPECT_EQ(limit(0, 0), RoomLearner::kFirstRequests);
+}
+
+// A ceiling is a share of what is learnt; it must not keep that from being learnt.
+TEST_F(Room, RoomIsFoundUnderACeiling) {
+  start(2, 1, {}, 0.5);
+  for (ModelServer& server : servers) server.slots = 64;
+  run(20);
+  EXPECT_GE(limit(0, 0), 60u);
+  EXPECT_GE(limit(0, 1), 60u);
+}
+
+TEST_F(Room, OneReportThatIsToldTwiceIsOneReport) {
+  start(1, 1, {});
+  run(5);
+  const uint32_t before = limit(0, 0);
+  EndpointReport crowded = servers[0].report(now);
+  crowded.waiting = 3;
+  for (int i = 0; i < 5; ++i) gateways[0].engine->report(now, 0, crowded);
+  EXPECT_EQ(limit(0, 0), before);
 }
 
 TEST_F(Room, LittleWorkLowersNothing) {
