@@ -348,8 +348,7 @@ const sluice_endpoints& EndpointTable::view(TimeNs now) {
   if (!seen_.built()) {
     seen_.begin(static_cast<uint32_t>(rows_.size()));
     for (uint32_t slot = 0; slot < rows_.size(); ++slot)
-      if (rows_[slot].exists && rows_[slot].up)
-        seen_.add(slot, own(slot), rows_[slot].report, now);
+      if (rows_[slot].exists && rows_[slot].up) seen_.add(slot, own(slot), rows_[slot].report, now);
     seen_.end();
   }
   return seen_.view(now);

@@ -96,6 +96,23 @@ void check_order(const std::vector<Draft>& drafts) {
   }
 }
 
+// A share of what has no end is no bound.
+void check_ceilings(const std::vector<Draft>& drafts, const Pool& pool) {
+  if (pool.learn_room || pool.max_in_flight != 0 || pool.max_in_flight_tokens != 0) return;
+  const bool bounded = !pool.endpoints.empty() && pool.endpoints_file.empty() &&
+                       std::ranges::all_of(pool.endpoints, [](const Endpoint& endpoint) {
+                         return endpoint.max_in_flight.value_or(0) != 0;
+                       });
+  if (bounded) return;
+  for (const Draft& draft : drafts)
+    if (draft.band.limits.ceiling < 1)
+      draft.table->warning(
+          "ceiling",
+          fmt::format("the ceiling of band {} holds nothing back: some endpoints have no limit",
+                      quote(draft.band.limits.name)),
+          "give [pool.capacity] mode = \"auto\", max_in_flight or max_in_flight_tokens");
+}
+
 void read_targets(TableReader& model, Model& out) {
   double sum = 0;
   Unique names("targets of a model are called");
@@ -147,6 +164,7 @@ void read_bands(TableReader& root, Config& config) {
     return a.band.limits.priority > b.band.limits.priority;
   });
   check_order(drafts);
+  check_ceilings(drafts, config.pool);
   for (Draft& draft : drafts) config.bands.push_back(std::move(draft.band));
   if (!config.bands.empty()) return;
   for (const Named& standard : kStandard) {

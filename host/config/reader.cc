@@ -64,6 +64,10 @@ void TableReader::error(std::string_view key, std::string message, std::string h
   source_->diagnostics.error(at(key), std::move(message), std::move(hint));
 }
 
+void TableReader::warning(std::string_view key, std::string message, std::string hint) {
+  source_->diagnostics.warning(at(key), std::move(message), std::move(hint));
+}
+
 void TableReader::require(std::string_view key, std::string hint) {
   if (has(key)) return;
   source_->diagnostics.error(at_, fmt::format("{} lacks {}", title_, quote(key)), std::move(hint));

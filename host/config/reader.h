@@ -98,6 +98,7 @@ class TableReader {
   void not_built(std::string_view key, std::string_view what, std::string_view instead);
   // Reports an error at the value of KEY.
   void error(std::string_view key, std::string message, std::string hint = "");
+  void warning(std::string_view key, std::string message, std::string hint = "");
   void finish();
 
  private:

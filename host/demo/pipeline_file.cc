@@ -11,7 +11,10 @@ std::string pipeline_text(const PipelineSpec& spec) {
       "[admin]\naddress = \"127.0.0.1:{}\"\n\n"
       "[pool.capacity]\n",
       spec.http_port, spec.admin_port);
-  text += spec.gateways == 0 ? fmt::format("mode = \"fixed\"\nmax_in_flight = {}\n\n", spec.slots)
+  text += spec.gateways == 0 ? fmt::format(
+                                   "mode = \"fixed\"\nmax_in_flight = {}\n"
+                                   "max_in_flight_tokens = {}\n\n",
+                                   spec.slots, spec.tokens)
                              : fmt::format("mode = \"auto\"\ngateways = {}\n\n", spec.gateways);
   for (size_t i = 0; i < spec.servers.size(); ++i) {
     text += fmt::format(

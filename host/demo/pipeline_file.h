@@ -20,6 +20,7 @@ struct PipelineSpec {
   };
   std::vector<Server> servers;
   uint32_t slots = 8;     // of each server, where it is told
+  uint64_t tokens = 0;    // in flight at each server, where it is told; 0 = no limit
   uint32_t gateways = 0;  // 0: it is told; else learnt, by so many
   std::vector<BandSpec> bands;
   std::string default_band = "default";

@@ -208,6 +208,40 @@ Scenario memory_scenario() {
   return s;
 }
 
+// A request that takes nearly all of a server among many small ones of a lower band: it waits for one
+// server to empty, and no longer.
+Scenario sizes_scenario() {
+  Scenario s;
+  s.name = "sizes";
+  s.title = "max_in_flight_tokens: critical prompts of 30,000 tokens among small sheddable work";
+  s.server_models.assign(4, kModel);
+  s.slots = 64;
+  s.tokens_in_flight = 32'000;
+  s.bands = kThreeBands;
+  s.duration_s = 20;
+  Group large = group("large, critical", "a", "critical", 2);
+  large.prompt_min = large.prompt_max = 30'000;
+  Group small = group("small, sheddable", "a", "sheddable", 400);
+  small.prompt_min = 100;
+  small.prompt_max = 500;
+  s.parts = {{.title = "", .groups = {large, small}, .arrivals = {}}};
+  s.judge = [](const std::vector<PartResult>& parts) {
+    const GroupReport& waits = parts[0].sluice.group("large, critical");
+    // The longest answer that was under way, and what the machine adds.
+    const double longest = kFirstTokenMs + (Group().tokens_max - 1) * kInterTokenMs;
+    return std::vector<Promise>{
+        {fmt::format("large, longest wait in the queue: {:.0f} ms over {} requests, at most {:.0f} "
+                     "ms, until the longest of the small ones has ended, and 60",
+                     waits.queue_ms.max, waits.queue_ms.count, longest),
+         waits.queue_ms.count != 0 && waits.queue_ms.max <= longest + 60},
+        {fmt::format("small, {:.1f} requests/s meanwhile, more than none",
+                     parts[0].sluice.group("small, sheddable").per_second),
+         parts[0].sluice.group("small, sheddable").per_second > 0},
+        all_answered(parts)};
+  };
+  return s;
+}
+
 Scenario criticality_scenario() {
   Scenario s;
   s.name = "criticality";
@@ -268,7 +302,8 @@ constexpr std::pair<std::string_view, Scenario (*)()> kScenarios[] = {
     {"head-of-line", head_of_line_scenario},
     {"auto", auto_scenario},
     {"gateways", gateways_scenario},
-    {"memory", memory_scenario}};
+    {"memory", memory_scenario},
+    {"sizes", sizes_scenario}};
 
 }  // namespace
 

@@ -55,6 +55,7 @@ struct Scenario {
   std::vector<std::string> server_models;  // a server each
   uint32_t slots = kSlots;                 // of each server
   uint64_t kv_tokens = 0;                  // of each server's cache; 0 = no limit
+  uint64_t tokens_in_flight = 0;           // at each server, where the host is told; 0 = no limit
   std::vector<BandSpec> bands;
   // Hosts that share the servers, all with room that they learn; 0 = one, which is told.
   uint32_t gateways = 0;

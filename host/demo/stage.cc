@@ -77,6 +77,7 @@ Result<Stage::Host> Stage::start_host(const std::string& name, bool decision_log
     spec.servers.push_back({server_ports_[i], scenario_.server_models[i]});
   }
   spec.slots = scenario_.slots;
+  spec.tokens = scenario_.tokens_in_flight;
   spec.gateways = scenario_.gateways;
   spec.bands = scenario_.bands;
   std::filesystem::path decisions;

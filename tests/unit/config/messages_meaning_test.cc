@@ -201,6 +201,19 @@ name = "default"
       |           ^
       hint: ceilings never fall as the priority rises
 )"},
+    {"ceiling_of_nothing", kBase,
+     R"([pool.capacity]
+mode = "fixed"
+max_in_flight = 0
+[[band]]
+name = "default"
+ceiling = 0.5
+)",
+     R"(pipeline.toml:11:11: warning: the ceiling of band "default" holds nothing back: some endpoints have no limit
+   11 | ceiling = 0.5
+      |           ^
+      hint: give [pool.capacity] mode = "auto", max_in_flight or max_in_flight_tokens
+)"},
     {"no_default_band", kBase,
      R"([[band]]
 name = "gold"
