@@ -91,7 +91,7 @@ void check_order(const std::vector<Draft>& drafts) {
                          fmt::format("band {} has a lower ceiling than band {} below it: {} < {}",
                                      quote(upper.band.limits.name), quote(lower.band.limits.name),
                                      upper.band.limits.ceiling, lower.band.limits.ceiling),
-                         "ceilings never fall as the priority rises");
+                         "ceilings never fall as the priority rises; a band without one has 1");
     }
   }
 }

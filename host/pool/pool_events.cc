@@ -82,6 +82,8 @@ void Pool::check_stale(Member& member) {
   const bool stale = stale_after != 0 && silence > stale_after;
   if (stale == member.stale) return;
   member.stale = stale;
+  if (stale) send_report(member);
+  if (!member.health.up()) return;  // it was said that it is taken out
   const std::string& name = member.address->name;
   if (!stale) {
     spdlog::info("metrics of endpoint {} are fresh again", name);
@@ -90,7 +92,6 @@ void Pool::check_stale(Member& member) {
         "no metrics of endpoint {} for {:.1f} s ({}); requests are still sent there, by Sluice's "
         "own count",
         name, seconds(silence), member.last_miss);
-    send_report(member);
   }
 }
 

@@ -1,5 +1,7 @@
 """Room that nobody configured: how much a server takes is found out, followed, and never queued there."""
 
+import time
+
 import harness
 
 
@@ -16,11 +18,13 @@ class Room(harness.E2eTest):
         load = harness.Load(sluice, 30, lambda _: sluice.ask(max_tokens=10))
         for slots in (4, 12, 6):
             server.configure(max_num_seqs=slots)
+            changed = time.monotonic()
             # One more than that is tried now and then.
             harness.wait_until(
                 lambda: slots <= sluice.endpoint("server-0")["limit"] <= slots + 1,
                 f"{slots} slots are found",
             )
+            print(f"{slots} slots found after {time.monotonic() - changed:.2f} s")
             load.wait_more(60)
         self.assertEqual({answer.status for answer in load.stop()}, {200})
         self.assertIs(sluice.endpoint("server-0")["metrics_doubted"], False)

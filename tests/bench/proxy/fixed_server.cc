@@ -31,12 +31,10 @@ std::string completion() {
 }
 
 struct Server {
-  explicit Server(bool is_held) : held(is_held), released(io) {
-    released.expires_at(std::chrono::steady_clock::time_point::max());
-  }
+  Server() : released(io) { released.expires_at(std::chrono::steady_clock::time_point::max()); }
 
   asio::io_context io{1};
-  bool held;
+  bool held = false;
   asio::steady_timer released;
   const std::string answer = completion();
   const std::string metrics = with_head(
@@ -48,7 +46,7 @@ struct Server {
       "\"sim-model\"} 0\n");
   const std::string models =
       with_head("application/json", R"({"object":"list","data":[{"id":"sim-model"}]})");
-  const std::string done = with_head("text/plain", "released\n");
+  const std::string done = with_head("text/plain", "done\n");
 
   asio::awaitable<void> serve(tcp::socket socket) {
     std::string in;
@@ -72,6 +70,10 @@ struct Server {
   asio::awaitable<const std::string*> answer_to(std::string_view head) {
     if (head.starts_with("GET /metrics ")) co_return &metrics;
     if (head.starts_with("GET ")) co_return &models;
+    if (head.starts_with("POST /hold ")) {
+      held = true;
+      co_return &done;
+    }
     if (head.starts_with("POST /release ")) {
       held = false;
       released.cancel();
@@ -94,8 +96,8 @@ struct Server {
 
 }  // namespace
 
-int run_fixed_server(bool held) {
-  Server server(held);
+int run_fixed_server() {
+  Server server;
   uint16_t port = 0;
   for (int i = 1; i <= kFixedServerAddresses; ++i) {
     const auto address = asio::ip::make_address_v4(fmt::format("127.0.0.{}", i));

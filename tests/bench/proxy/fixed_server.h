@@ -2,8 +2,8 @@
 // completion.
 //
 // It speaks as much HTTP/1.1 as the benchmarks' own clients need: Content-Length bodies over kept
-// connections. GET /metrics tells of an idle vLLM, GET /v1/models of one model. While it is held,
-// POSTs are taken and not answered; POST /release answers them and all that come later.
+// connections. GET /metrics tells of an idle vLLM, GET /v1/models of one model. From POST /hold to
+// POST /release other POSTs are taken, and answered at the end of that.
 // Threads: run_fixed_server() is the caller's thread, until the process ends.
 #pragma once
 
@@ -12,7 +12,7 @@ namespace sluice::bench {
 inline constexpr int kFixedServerAddresses = 4;
 
 // Listens on 127.0.0.1 to 127.0.0.4, on one port, so that it can be several endpoints; says
-// `listening on 127.0.0.1:PORT` on standard output. HELD: from the start.
-int run_fixed_server(bool held);
+// `listening on 127.0.0.1:PORT` on standard output.
+int run_fixed_server();
 
 }  // namespace sluice::bench

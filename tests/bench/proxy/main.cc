@@ -66,7 +66,7 @@ nlohmann::json report(const char* name, const Cost& cost) {
 }
 
 void run_cost(const Options& o) {
-  Rig rig(false);
+  Rig rig;
   const Rig::Proxy bare = rig.start_forwarder(), sluice = rig.start_sluice();
   Cost bare_cost, sluice_cost, warm_up;
   for (const Rig::Proxy* proxy : {&bare, &sluice}) measure(o, *proxy, warm_up);
@@ -89,7 +89,7 @@ void run_cost(const Options& o) {
 // ---- latency ----
 
 void run_latency(const Options& o) {
-  Rig rig(false);
+  Rig rig;
   const Rig::Proxy bare = rig.start_forwarder(), sluice = rig.start_sluice();
   const auto count = static_cast<uint32_t>(o.rate * o.seconds);
   struct Way {
@@ -140,10 +140,12 @@ void run_parked(const Options& o) {
   getrlimit(RLIMIT_NOFILE, &now);
   if (now.rlim_cur < files.rlim_cur && setrlimit(RLIMIT_NOFILE, &files) != 0)
     die(fmt::format("{} open files are not allowed here", files.rlim_cur));
-  Rig rig(true);
+  Rig rig;
   const Rig::Proxy sluice = rig.start_sluice("mode = \"fixed\"\nmax_in_flight = 4");
   const pid_t pid = sluice.child.pid();
-  std::this_thread::sleep_for(seconds(2));
+  closed_loop(sluice.port, o.clients, 2000, o.body_bytes);  // idle is what has worked before
+  ask(rig.server_port(), http::verb::post, "/hold");
+  std::this_thread::sleep_for(seconds(5));
   const size_t idle = resident_bytes(pid);
   size_t parked = 0;
   std::thread watcher([&] {
@@ -203,11 +205,7 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(100, 20'000))
       ->capture_default_str();
 
-  bool held = false, answers = false;
-  CLI::App* server = app.add_subcommand("server")->group("");
-  server->add_flag("--held", held);
-  server->add_flag("--answers", answers);
-  server->callback([&] { code = run_fixed_server(held); });
+  app.add_subcommand("server")->group("")->callback([&] { code = run_fixed_server(); });
   uint16_t to = 0;
   CLI::App* forwarder = app.add_subcommand("forwarder")->group("");
   forwarder->add_option("--to", to)->required();

@@ -56,10 +56,9 @@ void die(const std::string& why) {
   std::exit(1);
 }
 
-Rig::Rig(bool held)
+Rig::Rig()
     : directory_(make_directory()),
-      server_(must(demo::Child::start({"server", held ? "--held" : "--answers"},
-                                      directory_ / "server.log", true))) {
+      server_(must(demo::Child::start({"server"}, directory_ / "server.log", true))) {
   server_port_ = must(server_.wait_for_port(kStartPatience));
 }
 

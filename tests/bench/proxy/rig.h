@@ -23,7 +23,7 @@ class Rig {
     uint16_t port = 0, admin_port = 0;
   };
 
-  explicit Rig(bool held);
+  Rig();
   ~Rig();
 
   uint16_t server_port() const { return server_port_; }

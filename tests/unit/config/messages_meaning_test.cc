@@ -199,7 +199,7 @@ name = "default"
      R"(pipeline.toml:9:11: error: band "high" has a lower ceiling than band "default" below it: 0.5 < 1
     9 | ceiling = 0.5
       |           ^
-      hint: ceilings never fall as the priority rises
+      hint: ceilings never fall as the priority rises; a band without one has 1
 )"},
     {"ceiling_of_nothing", kBase,
      R"([pool.capacity]
