@@ -3,31 +3,9 @@
 #include <algorithm>
 
 namespace sluice {
-namespace {
 
-template <typename T>
-void begin_declared(std::vector<std::vector<T>>& columns, const std::vector<T>& absent) {
-  columns.resize(absent.size());
-  for (auto& column : columns) column.clear();
-}
-
-template <typename T>
-void add_declared(std::vector<std::vector<T>>& columns, const std::vector<T>& values,
-                  const std::vector<T>& absent) {
-  for (size_t k = 0; k < columns.size(); ++k)
-    columns[k].push_back(k < values.size() ? values[k] : absent[k]);
-}
-
-template <typename T>
-const T* const* point(const std::vector<std::vector<T>>& columns, std::vector<const T*>& pointers) {
-  pointers.clear();
-  for (const auto& column : columns) pointers.push_back(column.data());
-  return pointers.data();
-}
-
-}  // namespace
-
-EndpointRows::EndpointRows(const AbsentColumns& absent) : absent_(absent) {
+EndpointRows::EndpointRows(const AbsentColumns& absent)
+    : ints_(absent.ints), floats_(absent.floats) {
   view_.struct_size = sizeof(view_);
 }
 
@@ -37,8 +15,8 @@ void EndpointRows::begin(uint32_t slots) {
   for (auto* c : {&inflight_cost_, &kv_tokens_max_, &metrics_age_ns_, &taken_ns_, &never_})
     c->clear();
   kv_used_.clear();
-  begin_declared(ints_, absent_.ints);
-  begin_declared(floats_, absent_.floats);
+  ints_.clear();
+  floats_.clear();
 }
 
 void EndpointRows::add(uint32_t slot, const Own& own, const EndpointReport& report, TimeNs now) {
@@ -54,8 +32,8 @@ void EndpointRows::add(uint32_t slot, const Own& own, const EndpointReport& repo
   taken_ns_.push_back(std::min(report.taken_ns, now));
   never_.push_back(report.taken_ns != 0 ? 0 : SLUICE_NEVER);
   kv_used_.push_back(report.kv_used);
-  add_declared(ints_, report.ints, absent_.ints);
-  add_declared(floats_, report.floats, absent_.floats);
+  ints_.add(report.ints);
+  floats_.add(report.floats);
 }
 
 void EndpointRows::end() {
@@ -69,8 +47,8 @@ void EndpointRows::end() {
   view_.kv_tokens_max = kv_tokens_max_.data();
   view_.metrics_age_ns = metrics_age_ns_.data();
   view_.kv_used = kv_used_.data();
-  view_.ints = point(ints_, int_columns_);
-  view_.floats = point(floats_, float_columns_);
+  view_.ints = ints_.view();
+  view_.floats = floats_.view();
   built_ = true;
 }
 

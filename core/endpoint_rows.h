@@ -10,6 +10,7 @@
 
 #include <sluice/scoring.h>
 
+#include "core/declared_columns.h"
 #include "core/pipeline.h"
 #include "core/types.h"
 
@@ -39,7 +40,6 @@ class EndpointRows {
   uint32_t row_of(uint32_t slot) const { return row_of_[slot]; }
 
  private:
-  const AbsentColumns& absent_;
   bool built_ = false;
   sluice_endpoints view_{};
   std::vector<uint32_t> row_of_;  // by slot
@@ -47,10 +47,8 @@ class EndpointRows {
   std::vector<uint64_t> inflight_cost_, kv_tokens_max_, metrics_age_ns_, taken_ns_;
   std::vector<uint64_t> never_;  // SLUICE_NEVER where there is no report, else 0
   std::vector<float> kv_used_;
-  std::vector<std::vector<int64_t>> ints_;
-  std::vector<std::vector<double>> floats_;
-  std::vector<const int64_t*> int_columns_;
-  std::vector<const double*> float_columns_;
+  DeclaredColumns<int64_t> ints_;
+  DeclaredColumns<double> floats_;
 };
 
 }  // namespace sluice

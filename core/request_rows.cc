@@ -5,24 +5,8 @@
 #include "core/flow_table.h"
 
 namespace sluice {
-namespace {
 
-template <typename T>
-void add_declared(std::vector<std::vector<T>>& columns, const std::vector<T>& values,
-                  const std::vector<T>& absent) {
-  for (size_t k = 0; k < columns.size(); ++k)
-    columns[k].push_back(k < values.size() ? values[k] : absent[k]);
-}
-
-template <typename T>
-void point(const std::vector<std::vector<T>>& columns, std::vector<const T*>& pointers) {
-  pointers.clear();
-  for (const auto& column : columns) pointers.push_back(column.data());
-}
-
-}  // namespace
-
-RequestRows::RequestRows(const AbsentColumns& absent) : absent_(absent) {
+RequestRows::RequestRows(const AbsentColumns& absent) : ints_(absent.ints), floats_(absent.floats) {
   view_.struct_size = sizeof(view_);
 }
 
@@ -33,10 +17,8 @@ void RequestRows::clear() {
   for (auto* c : {&flow_, &prompt_tokens_, &output_expected_, &output_max_, &cached_tokens_})
     c->clear();
   priority_.clear();
-  ints_.resize(absent_.ints.size());
-  floats_.resize(absent_.floats.size());
-  for (auto& c : ints_) c.clear();
-  for (auto& c : floats_) c.clear();
+  ints_.clear();
+  floats_.clear();
 }
 
 void RequestRows::add(const Request& r, uint64_t flow_hash, int32_t priority,
@@ -55,8 +37,8 @@ void RequestRows::add(const Request& r, uint64_t flow_hash, int32_t priority,
       std::min<uint64_t>(uint64_t{r.output_max} * std::max(r.choices, 1u), UINT32_MAX)));
   cached_tokens_.push_back(cached_tokens);
   priority_.push_back(priority);
-  add_declared(ints_, r.ints, absent_.ints);
-  add_declared(floats_, r.floats, absent_.floats);
+  ints_.add(r.ints);
+  floats_.add(r.floats);
   ++view_.count;
 }
 
@@ -74,10 +56,8 @@ const sluice_requests& RequestRows::view(bool cached) {
   view_.output_max = output_max_.data();
   view_.cached_tokens = cached ? cached_tokens_.data() : nullptr;
   view_.priority = priority_.data();
-  point(ints_, int_columns_);
-  point(floats_, float_columns_);
-  view_.ints = int_columns_.data();
-  view_.floats = float_columns_.data();
+  view_.ints = ints_.view();
+  view_.floats = floats_.view();
   return view_;
 }
 

@@ -10,6 +10,7 @@
 
 #include <sluice/tables.h>
 
+#include "core/declared_columns.h"
 #include "core/pipeline.h"
 #include "core/request.h"
 
@@ -27,15 +28,12 @@ class RequestRows {
   const std::vector<uint64_t>& seq() const { return seq_; }
 
  private:
-  const AbsentColumns& absent_;
   sluice_requests view_{};
   std::vector<uint64_t> seq_, arrival_ns_, deadline_ns_, cost_, bytes_, flow_hash_, model_hash_;
   std::vector<uint32_t> flow_, prompt_tokens_, output_expected_, output_max_, cached_tokens_;
   std::vector<int32_t> priority_;
-  std::vector<std::vector<int64_t>> ints_;  // by declared column
-  std::vector<std::vector<double>> floats_;
-  std::vector<const int64_t*> int_columns_;
-  std::vector<const double*> float_columns_;
+  DeclaredColumns<int64_t> ints_;
+  DeclaredColumns<double> floats_;
 };
 
 }  // namespace sluice
