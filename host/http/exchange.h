@@ -76,11 +76,13 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Task<bool> answer_revoked();
   Task<bool> answer_failure(Attempt attempt);
 
+  // ---- exchange_upstream.cc ----
   Task<Attempt> forward(uint32_t slot);
   Task<Attempt> fly(Flight& flight);
   Task<HeadResult> ask(Flight& flight, bool& unreachable);
   Task<Attempt> relay(Flight& flight);
 
+  // ---- exchange.cc ----
   Task<bool> answer(const ErrorAnswer& error, bool with_endpoint = false);
   Task<bool> answer_models();
   Task<bool> answer_model(std::string_view name);
