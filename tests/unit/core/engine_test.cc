@@ -506,5 +506,26 @@ TEST(Engine, WhatAnEndpointHoldsOfPromptsIsBoundedByItsCache) {
   EXPECT_EQ(cached.front(), 2u * 64);
 }
 
+TEST(Engine, PoliciesSeeTheTokensOfAllChoices) {
+  Pipeline p = three_bands();
+  std::vector<uint32_t> seen;
+  ScorerDouble scoring{.score = [&](const sluice_requests& r, const sluice_endpoints&, uint32_t) {
+    seen = {r.output_expected[0], r.output_max[0]};
+    return 0.0F;
+  }};
+  p.scorers.push_back({scoring.policy(), 1});
+  EngineDriver d(std::move(p));
+  d.add_endpoint(0, 8);
+  d.add_endpoint(1, 8);
+  Submission s;
+  s.flow = "f";
+  s.prompt_bytes = 400;
+  s.output_max = 100;
+  s.choices = 3;
+  d.engine->submit(d.now, s);
+  d.settle();
+  EXPECT_EQ(seen, (std::vector<uint32_t>{300, 300}));
+}
+
 }  // namespace
 }  // namespace sluice
