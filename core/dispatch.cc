@@ -4,6 +4,7 @@
 #include "core/engine_impl.h"
 
 namespace sluice {
+
 // Every admissible pair of request and endpoint, best first. Bands are strict: a lower one is
 // looked at only when nothing of a higher one can be dispatched.
 void Engine::Impl::dispatch_all() {
@@ -179,8 +180,7 @@ Engine::Impl::Choice Engine::Impl::choose_endpoint(Band& band, Request* r) {
     score(band, r);
     Candidates candidates = list.candidates(endpoints.in_flight());
     if (list.size > free) {
-      const auto best = [](std::span<const float> some) { return *std::ranges::max_element(some); };
-      if (best(candidates.scores.subspan(free)) - best(candidates.scores.first(free)) >=
+      if (highest(candidates.scores.subspan(free)) - highest(candidates.scores.first(free)) >=
           wait.min_gain) {
         if (r->better_until == 0) r->better_until = now_ns + wait.wait_max_ns;
         return {.held = Flow::Held::kBetter};

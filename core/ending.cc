@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <utility>
 
 #include "core/engine_impl.h"
 
@@ -82,14 +81,14 @@ void Engine::Impl::end_in_flight(Request* r, const Completion& c) {
   Band& band = band_of(*r);
   Flow* flow = r->flow;
   const uint32_t output_before = r->output_tokens;
-  count(band, [&](Ledger& l) { in_flight_changes(l, *r, -1); });
   const uint64_t cost = settle(r, c);
-  const uint64_t charged = std::exchange(r->charged, cost);
+  const uint64_t charged = r->charged;
   const int64_t change = static_cast<int64_t>(cost) - static_cast<int64_t>(charged);
   band.flows.in_flight(flow, -1, -static_cast<int64_t>(charged));
   band.flows.charge(flow, change);
   band.cost_rate.add(now_ns, cost);
   count(band, [&](Ledger& l) {
+    in_flight_changes(l, *r, -1);
     l.served_cost += static_cast<uint64_t>(change);
     ++l.ended[static_cast<size_t>(c.outcome)];
     if (!c.has_usage) return;

@@ -124,7 +124,6 @@ void EndpointTable::refresh_limits(uint32_t slot) {
   if (requests != r.limit || tokens != r.limit_tokens) ++version_;
   r.limit = requests;
   r.limit_tokens = tokens;
-  seen_.set(slot, own(slot));
   refresh_room(slot);
 }
 
@@ -148,8 +147,16 @@ void EndpointTable::count_room(uint32_t slot) {
   r.elsewhere = elsewhere;
   const auto change = [](uint64_t& counted, uint64_t now, uint64_t& sum, uint32_t& unbounded) {
     if (counted == now) return;
-    counted == UINT64_MAX ? static_cast<void>(--unbounded) : static_cast<void>(sum -= counted);
-    now == UINT64_MAX ? static_cast<void>(++unbounded) : static_cast<void>(sum += now);
+    if (counted == UINT64_MAX) {
+      --unbounded;
+    } else {
+      sum -= counted;
+    }
+    if (now == UINT64_MAX) {
+      ++unbounded;
+    } else {
+      sum += now;
+    }
     counted = now;
   };
   change(r.serving.requests, serving.requests, serving_.requests, unbounded_requests_);
@@ -162,7 +169,6 @@ void EndpointTable::take(uint32_t slot, uint64_t cost, uint64_t tokens) {
   ++r.dispatches;
   r.cost += cost;
   r.tokens += tokens;
-  seen_.set(slot, own(slot));
   refresh_room(slot);
 }
 
@@ -173,7 +179,6 @@ void EndpointTable::release(uint32_t slot, uint64_t cost, uint64_t tokens) {
   r.tokens -= tokens;
   ++version_;
   if (r.ghost && in_flight_[slot] == 0) r.exists = false;
-  seen_.set(slot, own(slot));
   refresh_room(slot);
 }
 
@@ -181,7 +186,6 @@ void EndpointTable::grow(uint32_t slot, uint64_t cost, uint64_t tokens) {
   Row& r = rows_[slot];
   r.cost += cost;
   r.tokens += tokens;
-  seen_.set(slot, own(slot));
   refresh_room(slot);
 }
 
@@ -231,8 +235,10 @@ bool EndpointTable::open(uint32_t slot) const {
   return usable(slot) && !rows_[slot].earmarked && spare_tokens_[slot] != 0;
 }
 
+// What follows from a row, after it has changed: its columns, its room, and who hears of it.
 void EndpointTable::refresh_room(uint32_t slot) {
   Row& r = rows_[slot];
+  seen_.set(slot, own(slot));
   const bool bounded = r.limit_tokens != 0 && in_flight_[slot] != 0;
   spare_tokens_[slot] = !bounded                    ? UINT64_MAX
                         : r.limit_tokens > r.tokens ? r.limit_tokens - r.tokens

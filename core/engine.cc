@@ -165,16 +165,17 @@ bool Engine::requeue(TimeNs now, RequestId id, Requeue why) {
     return true;
   }
   Band& band = e.band_of(*r);
-  e.count(band, [&](Ledger& l) { Impl::in_flight_changes(l, *r, -1); });
-  const uint64_t charged = std::exchange(r->charged, 0);
+  const uint64_t charged = r->charged;
   const int64_t refund = -static_cast<int64_t>(charged);
   const uint32_t endpoint = r->endpoint;
   band.flows.in_flight(r->flow, -1, refund);
   band.flows.charge(r->flow, refund);
   e.count(band, [&](Ledger& l) {
+    Impl::in_flight_changes(l, *r, -1);
     l.served_cost -= charged;
     ++l.requeues;
   });
+  r->charged = 0;
   e.tell_request(band, SLUICE_EV_COMPLETED, *r, refund, SLUICE_OUT_REQUEUED, r->output_tokens);
   r->output_tokens = 0;
   r->cached_tokens = 0;

@@ -4,27 +4,22 @@
 
 #include <fstream>
 #include <iterator>
-#include <thread>
+#include <tuple>
 
-#include "host/demo/http_client.h"
+#include "host/demo/serving.h"
 #include "host/net/ask.h"
 #include "host/pool/prometheus_text.h"
 
 namespace sluice::demo {
 namespace {
 
-using std::chrono::milliseconds, std::chrono::seconds;
+using std::chrono::seconds;
 
 constexpr seconds kStartPatience{15};
 constexpr seconds kCheckPatience{120};
-constexpr milliseconds kPoll{20};
 
 std::chrono::nanoseconds ns(double s) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::duration<double>(s));
-}
-
-unsigned get_status(uint16_t port, const std::string& path) {
-  return ask(port, http::verb::get, path).result_int();
 }
 
 }  // namespace
@@ -68,10 +63,7 @@ Result<void> Stage::start_servers() {
 
 Result<Stage::Host> Stage::start_host(const std::string& name, bool decision_log) {
   PipelineSpec spec;
-  spec.http_port = free_port();
-  do {
-    spec.admin_port = free_port();
-  } while (spec.admin_port == spec.http_port && spec.admin_port != 0);
+  std::tie(spec.http_port, spec.admin_port) = free_ports();
   if (spec.http_port == 0 || spec.admin_port == 0) return Error{"no port is free"};
   for (size_t i = 0; i < server_ports_.size(); ++i) {
     spec.servers.push_back({server_ports_[i], scenario_.server_models[i]});
@@ -89,17 +81,8 @@ Result<Stage::Host> Stage::start_host(const std::string& name, bool decision_log
   out.close();
   if (!out) return Error{"cannot write " + file.string()};
 
-  auto child = Child::start({"serve", "-c", file.string()}, directory_ / (name + ".log"));
+  auto child = start_serving(file, spec.admin_port, directory_ / (name + ".log"));
   if (!child) return Error{child.error()};
-  const auto deadline = Clock::now() + kStartPatience;
-  while (get_status(spec.admin_port, "/readyz") != 200) {
-    const bool ended = child->exit_code().has_value();
-    if (ended || Clock::now() > deadline) {
-      return Error{fmt::format("the host {}\n{}", ended ? "ended at once" : "does not become ready",
-                               tail(child->log()))};
-    }
-    std::this_thread::sleep_for(kPoll);
-  }
   return Host{std::move(*child), spec.http_port, decisions};
 }
 

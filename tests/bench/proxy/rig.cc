@@ -6,16 +6,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
-#include <thread>
 
-#include "host/demo/http_client.h"
-#include "host/net/ask.h"
+#include "host/demo/serving.h"
 #include "tests/bench/proxy/fixed_server.h"
 
 namespace sluice::bench {
 namespace {
 
-using std::chrono::milliseconds, std::chrono::seconds;
+using std::chrono::seconds;
 
 constexpr seconds kStartPatience{15};
 
@@ -75,19 +73,10 @@ Rig::Proxy Rig::start_forwarder() {
 }
 
 Rig::Proxy Rig::start_sluice(const std::string& capacity) {
-  const uint16_t http = demo::free_port();
-  uint16_t admin = demo::free_port();
-  while (admin == http) admin = demo::free_port();
+  const auto [http, admin] = demo::free_ports();
   const auto file = directory_ / "pipeline.toml";
   std::ofstream(file) << pipeline(http, admin, server_port_, capacity);
-  auto child = must(demo::Child::start({"serve", "-c", file.string()}, directory_ / "sluice.log",
-                                       false, SLUICE_PROGRAM));
-  const auto deadline = demo::Clock::now() + kStartPatience;
-  while (ask(admin, http::verb::get, "/readyz").result_int() != 200) {
-    if (child.exit_code() || demo::Clock::now() > deadline)
-      die("sluice does not become ready\n" + demo::tail(child.log()));
-    std::this_thread::sleep_for(milliseconds(20));
-  }
+  auto child = must(demo::start_serving(file, admin, directory_ / "sluice.log", SLUICE_PROGRAM));
   return {std::move(child), http, admin};
 }
 
