@@ -241,6 +241,18 @@ struct DecisionChecker::Impl {
     state.park(record.seq, *r);
   }
 
+  void on_served(const LogRecord& record) {
+    Request* r = live(record, "is served elsewhere");
+    if (r == nullptr) return;
+    if (r->parked()) {
+      violation(What::kLedger,
+                [&] { return words(record.seq, *r) + " is served while it is parked"; });
+      return;
+    }
+    state.take_off(*r);
+    state.land(*r, record.endpoint);
+  }
+
   void on_end(const LogRecord& record) {
     Request* r = live(record, "ends");
     if (r == nullptr) return;
@@ -301,7 +313,8 @@ struct DecisionChecker::Impl {
               number(kEndpointsMax - 1));
       return false;
     };
-    if (record.kind == Kind::kEndpoint || record.kind == Kind::kDispatch)
+    if (record.kind == Kind::kEndpoint || record.kind == Kind::kDispatch ||
+        record.kind == Kind::kServed)
       return endpoint_ok(record.endpoint);
     if (record.kind == Kind::kClass && record.members != nullptr) {
       return std::all_of(record.members->begin(), record.members->end(), endpoint_ok);
@@ -337,6 +350,8 @@ struct DecisionChecker::Impl {
         return on_dispatch(record);
       case Kind::kRequeue:
         return on_requeue(record);
+      case Kind::kServed:
+        return on_served(record);
       case Kind::kEnd:
         return on_end(record);
       case Kind::kIdle:

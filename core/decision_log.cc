@@ -10,8 +10,8 @@ using Kind = LogRecord::Kind;
 
 // The words of the format. They are the file's, not the program's: renaming an enumerator leaves
 // them alone.
-constexpr std::array<std::string_view, 14> kKindWords = {
-    "band", "endpoint", "class", "submit", "move",    "dispatch", "requeue",
+constexpr std::array<std::string_view, 15> kKindWords = {
+    "band", "endpoint", "class", "submit", "move",    "dispatch", "requeue", "served",
     "end",  "idle",     "held",  "free",   "settled", "gap",      "close"};
 constexpr std::array<std::string_view, 2> kHeldWords = {"size", "better"};
 constexpr std::array<std::string_view, kOutcomes> kOutcomeWords = {"completed",
@@ -236,6 +236,8 @@ bool read_fields(Reader& in, ParsedRecord& out) {
       return true;
     case Kind::kRequeue:
       return in.field(" #", r.seq) && in.field(" class=", r.cls);
+    case Kind::kServed:
+      return in.field(" #", r.seq) && in.field(" endpoint=", r.endpoint);
     case Kind::kEnd: {
       if (!in.field(" #", r.seq) || !in.expect(" ")) return false;
       const size_t outcome = index_of(kOutcomeWords, in.word());
@@ -323,6 +325,10 @@ void format_line(const LogRecord& r, std::string& out) {
     case Kind::kRequeue:
       append_field(out, " #", r.seq);
       append_field(out, " class=", r.cls);
+      break;
+    case Kind::kServed:
+      append_field(out, " #", r.seq);
+      append_field(out, " endpoint=", r.endpoint);
       break;
     case Kind::kEnd:
       append_field(out, " #", r.seq);

@@ -36,6 +36,8 @@ struct LogRecord {
     kDispatch,
     // seq, cls: from its endpoint back to parked, with the band, flow and key that it had.
     kRequeue,
+    // seq, endpoint: in flight, there instead of where it was.
+    kServed,
     // seq, outcome: parked or in flight -> ended.
     kEnd,
     // band: its fairness policy chose to idle, it holds, or it is at its ceiling. Until the band's

@@ -144,7 +144,31 @@ void Engine::Impl::dispatch(Band& band, Request* r, const Choice& to) {
                        .id = id,
                        .endpoint = endpoint,
                        .attempt = r->attempt,
-                       .parked_ns = parked_ns});
+                       .parked_ns = parked_ns,
+                       .ranked = std::exchange(ranked, {})});
+}
+
+// Lists the endpoints of MEMBERS that the request could go to: the first FIRST of the shortlist,
+// the one with index CHOSEN before all others, then what is up but has no room.
+void Engine::Impl::rank(const EndpointSet& members, uint32_t first, uint32_t chosen) {
+  ranked.clear();
+  EndpointSet listed;
+  for (uint32_t i = 0; i < first; ++i) {
+    ranked.push_back({shortlist.slots[i], shortlist.sums[i]});
+    listed.insert(shortlist.slots[i]);
+  }
+  std::swap(ranked.front(), ranked[chosen]);
+  const std::span<const uint32_t> in_flight = endpoints.in_flight();
+  const auto by_score = [&](const Ranked& a, const Ranked& b) {
+    return a.score != b.score ? a.score > b.score : in_flight[a.endpoint] < in_flight[b.endpoint];
+  };
+  std::stable_sort(ranked.begin() + 1, ranked.end(), by_score);
+  const auto full = static_cast<std::ptrdiff_t>(ranked.size());
+  members.for_each([&](uint32_t slot) {
+    if (endpoints.exists(slot) && endpoints.usable(slot) && !listed.contains(slot))
+      ranked.push_back({slot, 0});
+  });
+  std::stable_sort(ranked.begin() + full, ranked.end(), by_score);
 }
 
 // The best endpoint of the request's class that has room, of which there is at least one, and room
@@ -176,7 +200,7 @@ Engine::Impl::Choice Engine::Impl::choose_endpoint(Band& band, Request* r) {
     });
   find_cached(*r, members);
   uint32_t chosen = 0;
-  if (list.size > 1) {
+  if (list.size > 1 || pipeline.ranks) {
     score(band, r);
     Candidates candidates = list.candidates(endpoints.in_flight());
     if (list.size > free) {
@@ -190,6 +214,7 @@ Engine::Impl::Choice Engine::Impl::choose_endpoint(Band& band, Request* r) {
     }
     chosen = pick_endpoint(pipeline.picker, candidates, r->id.seq, random);
   }
+  if (pipeline.ranks) rank(members, list.size, chosen);
   return {.endpoint = list.slots[chosen], .cached_tokens = list.cached[chosen]};
 }
 

@@ -102,7 +102,11 @@ void Engine::Impl::end_in_flight(Request* r, const Completion& c) {
   if (c.outcome == Outcome::kRevoked) out = SLUICE_OUT_REVOKED;
   log({.kind = LogRecord::Kind::kEnd, .seq = r->id.seq, .outcome = c.outcome});
   tell_request(band, SLUICE_EV_COMPLETED, *r, change, out, output_before);
-  if (c.outcome == Outcome::kCompleted) endpoints.worked(r->endpoint, cost);
+  if (c.was_full) {
+    endpoints.rejected(r->endpoint);
+  } else if (c.outcome == Outcome::kCompleted) {
+    endpoints.worked(r->endpoint, cost);
+  }
   endpoints.drop(r->cls);
   const uint32_t endpoint = r->endpoint;
   const uint64_t reserved = r->reserved;

@@ -182,6 +182,12 @@ void EndpointTable::release(uint32_t slot, uint64_t cost, uint64_t tokens) {
   refresh_room(slot);
 }
 
+void EndpointTable::move(uint32_t from, uint32_t to, uint64_t cost, uint64_t tokens) {
+  take(to, cost, tokens);
+  --rows_[to].dispatches;
+  release(from, cost, tokens);
+}
+
 void EndpointTable::grow(uint32_t slot, uint64_t cost, uint64_t tokens) {
   Row& r = rows_[slot];
   r.cost += cost;
@@ -286,14 +292,19 @@ void EndpointTable::define(ClassId id, const std::vector<uint32_t>& members) {
   refresh_derived();
 }
 
-// What is left of ALL without EXCLUDED; ALL itself if nothing of the rest is up.
-EndpointSet EndpointTable::rest_of(const EndpointSet& all,
-                                   const std::vector<uint32_t>& excluded) const {
-  EndpointSet rest = all;
-  for (uint32_t slot : excluded) rest.erase(slot);
+// What NARROWING leaves of ALL.
+EndpointSet EndpointTable::rest_of(const EndpointSet& all, const Narrowing& narrowing) const {
+  EndpointSet allowed = all;
+  if (narrowing.restricted) {
+    allowed.clear();
+    for (uint32_t slot : narrowing.only)
+      if (all.contains(slot)) allowed.insert(slot);
+  }
+  EndpointSet rest = allowed;
+  for (uint32_t slot : narrowing.excluded) rest.erase(slot);
   bool any = false;
   rest.for_each([&](uint32_t slot) { any |= slot < rows_.size() && rows_[slot].up; });
-  return any ? rest : all;
+  return any ? rest : allowed;
 }
 
 void EndpointTable::refresh_derived() {
@@ -301,14 +312,14 @@ void EndpointTable::refresh_derived() {
     set_members(cls, rest_of(classes_[key.first].members, key.second));
 }
 
-uint32_t EndpointTable::derive(uint32_t parent, std::vector<uint32_t> excluded) {
-  std::ranges::sort(excluded);
+uint32_t EndpointTable::derive(uint32_t parent, const Narrowing& narrowing) {
   // Also if nothing of the rest is up and all may be used again: what is down may come back.
-  if (std::ranges::none_of(excluded,
-                           [&](uint32_t s) { return classes_[parent].members.contains(s); }))
+  if (!narrowing.restricted && std::ranges::none_of(narrowing.excluded, [&](uint32_t s) {
+        return classes_[parent].members.contains(s);
+      }))
     return parent;
-  const EndpointSet rest = rest_of(classes_[parent].members, excluded);
-  const auto key = std::make_pair(parent, excluded);
+  const EndpointSet rest = rest_of(classes_[parent].members, narrowing);
+  const auto key = std::make_pair(parent, narrowing);
   if (auto it = derived_.find(key); it != derived_.end()) return it->second;
   uint32_t cls = static_cast<uint32_t>(classes_.size());
   if (free_classes_.empty()) {
@@ -320,7 +331,7 @@ uint32_t EndpointTable::derive(uint32_t parent, std::vector<uint32_t> excluded) 
   }
   classes_[cls].in_use = true;
   classes_[cls].parent = parent;
-  classes_[cls].excluded = std::move(excluded);
+  classes_[cls].narrowing = narrowing;
   derived_.emplace(key, cls);
   set_members(cls, rest);
   return cls;
@@ -329,7 +340,7 @@ uint32_t EndpointTable::derive(uint32_t parent, std::vector<uint32_t> excluded) 
 void EndpointTable::drop(uint32_t cls) {
   EligibilityClass& c = classes_[cls];
   if (--c.requests != 0 || c.parent == kNone) return;
-  derived_.erase({c.parent, c.excluded});
+  derived_.erase({c.parent, c.narrowing});
   for (Row& r : rows_) std::erase(r.classes, cls);
   c = {};
   free_classes_.push_back(cls);

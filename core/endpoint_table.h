@@ -4,8 +4,8 @@
 // has less in flight than its limits, in requests and in tokens. Its limits are given, or learnt
 // below what is given. A request fits if its size does, or if nothing else is there. A class has
 // `rooms` endpoints with room; it is kept current by each change, so that asking is O(1). Classes
-// come from the driver (define) or are derived from one by leaving out endpoints that broke under a
-// request. Complexity: a change of one endpoint's room is O(classes that contain it).
+// come from the driver (define) or are derived from one for a request that may use only some of its
+// endpoints, or under which some broke. Complexity: a change of one endpoint's room is O(classes that contain it).
 #pragma once
 
 #include <functional>
@@ -17,6 +17,7 @@
 #include "core/endpoint_set.h"
 #include "core/flow_table.h"
 #include "core/pipeline.h"
+#include "core/request.h"
 #include "core/room_learner.h"
 #include "core/stats.h"
 
@@ -24,10 +25,10 @@ namespace sluice {
 
 struct EligibilityClass {
   EndpointSet members;
-  uint32_t rooms = 0;              // members with room
-  uint32_t parent = kNone;         // of a derived class
-  std::vector<uint32_t> excluded;  // from the parent, sorted
-  uint32_t requests = 0;           // that use it; a derived class is dropped at 0
+  uint32_t rooms = 0;       // members with room
+  uint32_t parent = kNone;  // of a derived class
+  Narrowing narrowing;      // of the parent
+  uint32_t requests = 0;    // that use it; a derived class is dropped at 0
   bool in_use = false;
   Flow* first_blocked = nullptr;  // flows that were told BLOCKED because of it
 };
@@ -51,6 +52,9 @@ class EndpointTable {
   // A request was dispatched there: its cost, and the tokens that it takes.
   void take(uint32_t slot, uint64_t cost, uint64_t tokens);
   void release(uint32_t slot, uint64_t cost, uint64_t tokens);
+  // What was taken at FROM is taken at TO instead, with room or without. TO exists.
+  void move(uint32_t from, uint32_t to, uint64_t cost, uint64_t tokens);
+  bool exists(uint32_t slot) const { return slot < rows_.size() && rows_[slot].exists; }
   void grow(uint32_t slot, uint64_t cost, uint64_t tokens);
   void rejected(uint32_t slot);  // by the engine: it is full; leave it alone for a while
   // Keeps the endpoint for one request, or lets it go: it has no room for any other.
@@ -102,9 +106,9 @@ class EndpointTable {
   // Classes by the engine's own index.
   uint32_t class_of(ClassId id);  // makes an empty one if the driver has not defined it
   void define(ClassId id, const std::vector<uint32_t>& members);
-  // PARENT without EXCLUDED; as large as PARENT while nothing else of it is up. The caller then
+  // What NARROWING leaves of PARENT. Nothing is excluded while nothing else is up. The caller then
   // holds it by hold().
-  uint32_t derive(uint32_t parent, std::vector<uint32_t> excluded);
+  uint32_t derive(uint32_t parent, const Narrowing& narrowing);
   void hold(uint32_t cls) { ++classes_[cls].requests; }
   void drop(uint32_t cls);
   EligibilityClass& at(uint32_t cls) { return classes_[cls]; }
@@ -146,7 +150,7 @@ class EndpointTable {
   void refresh_room(uint32_t slot);
   void count_room(uint32_t slot);
   void set_members(uint32_t cls, const EndpointSet& members);
-  EndpointSet rest_of(const EndpointSet& all, const std::vector<uint32_t>& excluded) const;
+  EndpointSet rest_of(const EndpointSet& all, const Narrowing& narrowing) const;
   void refresh_derived();  // O(derived classes): those of requests that broke and are not over
   EndpointRows::Own own(uint32_t slot) const {
     return {rows_[slot].limit, in_flight_[slot], rows_[slot].cost};
@@ -169,7 +173,7 @@ class EndpointTable {
   TimeNs next_pause_end_ = kNever;
   std::vector<EligibilityClass> classes_;
   std::vector<uint32_t> by_id_;  // ClassId -> index
-  std::map<std::pair<uint32_t, std::vector<uint32_t>>, uint32_t> derived_;
+  std::map<std::pair<uint32_t, Narrowing>, uint32_t> derived_;
   std::vector<uint32_t> free_classes_;
   std::vector<uint32_t> changed_;
 

@@ -35,6 +35,25 @@ Result<std::unique_ptr<Engine>> Engine::create(Pipeline pipeline, uint64_t seed,
 
 // ---- requests ----
 
+std::optional<std::vector<uint32_t>> Engine::Impl::allowed_of(const Submission& s) {
+  if (!s.only) return std::nullopt;
+  const EndpointSet& members = endpoints.at(endpoints.class_of(s.eligible)).members;
+  std::vector<uint32_t> allowed;
+  for (const uint32_t slot : *s.only)
+    if (slot < kEndpointsMax && members.contains(slot)) allowed.push_back(slot);
+  std::ranges::sort(allowed);
+  allowed.erase(std::ranges::unique(allowed).begin(), allowed.end());
+  return allowed;
+}
+
+void Engine::Impl::exclude(Request& r, uint32_t endpoint) {
+  if (r.narrowing == nullptr) r.narrowing = std::make_unique<Narrowing>();
+  std::vector<uint32_t>& excluded = r.narrowing->excluded;
+  const auto place = std::ranges::lower_bound(excluded, endpoint);
+  const bool known = place != excluded.end() && *place == endpoint;
+  if (!known && excluded.size() < kExclusionsMax) excluded.insert(place, endpoint);
+}
+
 RequestId Engine::submit(TimeNs now, const Submission& submission) {
   Impl& e = *impl_;
   e.enter(now);
@@ -51,6 +70,14 @@ RequestId Engine::submit(TimeNs now, const Submission& submission) {
   if (e.draining) {
     const RequestId id{e.next_seq++, kNone};
     e.refuse(id, band, Outcome::kRejectedDraining, Reason::kNone, s.bytes);
+    e.leave();
+    return id;
+  }
+
+  const std::optional<std::vector<uint32_t>> only = e.allowed_of(s);
+  if (only && only->empty()) {
+    const RequestId id{e.next_seq++, kNone};
+    e.refuse(id, band, Outcome::kRejectedNoEndpoint, Reason::kNone, s.bytes);
     e.leave();
     return id;
   }
@@ -86,7 +113,10 @@ RequestId Engine::submit(TimeNs now, const Submission& submission) {
   r->floats.assign(s.floats.begin(), s.floats.end());
   if (e.wants_prefix) r->prefix.assign(s.prefix.begin(), s.prefix.end());
   r->host_class = s.eligible;
-  r->cls = e.endpoints.class_of(s.eligible);
+  if (only)
+    r->narrowing =
+        std::make_unique<Narrowing>(Narrowing{.restricted = true, .only = *only, .excluded = {}});
+  r->cls = e.class_of(*r);
   e.endpoints.hold(r->cls);
   e.log_classes();
   const RequestId id = r->id;
@@ -180,10 +210,7 @@ bool Engine::requeue(TimeNs now, RequestId id, Requeue why) {
   r->output_tokens = 0;
   r->cached_tokens = 0;
   r->cost = e.cost_of(r->prompt_tokens, 0, r->output_expected);
-  if (why == Requeue::kBroken && r->excluded.size() < kExclusionsMax &&
-      std::ranges::count(r->excluded, endpoint) == 0) {
-    r->excluded.push_back(endpoint);
-  }
+  if (why == Requeue::kBroken) Impl::exclude(*r, endpoint);
   if (r->host_class != kNone) {
     e.use_class(r, e.class_of(*r));
     e.log_classes();
@@ -205,6 +232,21 @@ bool Engine::requeue(TimeNs now, RequestId id, Requeue why) {
   e.expire();
   e.leave();
   return true;
+}
+
+bool Engine::served_by(TimeNs now, RequestId id, uint32_t slot) {
+  Impl& e = *impl_;
+  e.enter(now);
+  Request* r = e.find(id);
+  const bool moves =
+      r != nullptr && r->state == Request::State::kInFlight && e.endpoints.exists(slot);
+  if (moves && r->endpoint != slot) {
+    e.endpoints.move(std::exchange(r->endpoint, slot), slot, r->charged, r->reserved);
+    e.log({.kind = LogRecord::Kind::kServed, .seq = r->id.seq, .endpoint = slot});
+    if (e.wants_prefix) e.prefixes.insert(r->prefix, slot);
+  }
+  e.leave();
+  return moves;
 }
 
 // ---- endpoints ----

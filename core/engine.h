@@ -62,6 +62,10 @@ class Engine {
   // at once as expired.
   bool requeue(TimeNs now, RequestId id, Requeue why);
 
+  // The request in flight is at another endpoint than it was dispatched to, one that it was given
+  // to fall back on: its reservation moves there, with room or without. False if either is unknown.
+  bool served_by(TimeNs now, RequestId id, uint32_t slot);
+
   // ---- endpoints; slots 0 .. kEndpointsMax-1 are the driver's to give ----
   // New or changed; what was learnt of it stays. Not UP: no room, does not count as existing.
   void set_endpoint(TimeNs now, uint32_t slot, const EndpointLimits& limits, bool up);

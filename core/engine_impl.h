@@ -36,6 +36,9 @@ struct Engine::Impl {
   void enter(TimeNs now);  // start of a call: time moves on, what has expired ends
   void leave();            // end of a call: dispatches, and tells the log
   Request* find(RequestId id);
+  // Of the slots that S alone may use, those in its class; nothing if it may use all of that.
+  std::optional<std::vector<uint32_t>> allowed_of(const Submission& s);
+  static void exclude(Request& r, uint32_t endpoint);
   void pool_may_have_flipped();
 
   // ---- ending.cc ----
@@ -96,6 +99,7 @@ struct Engine::Impl {
   Choice choose_endpoint(Band& band, Request* r);
   void find_cached(const Request& r, const EndpointSet& members);
   void dispatch(Band& band, Request* r, const Choice& to);
+  void rank(const EndpointSet& members, uint32_t first, uint32_t chosen);
   void score(Band& band, Request* r);
   void ask_scorers(Band& band, Request* r);
   void add_least_in_flight(float weight);
@@ -205,6 +209,7 @@ struct Engine::Impl {
     }
   };
   Shortlist shortlist;
+  std::vector<Ranked> ranked;  // of the endpoint that was chosen last, where the pipeline ranks
   Shortlist::Column blocks_of_slot;
 };
 

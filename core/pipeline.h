@@ -69,7 +69,7 @@ struct Pipeline {
   TimeNs flow_idle_ttl_ns = 0;
   std::vector<ScorerConfig> scorers;  // none = built-in: least in flight
   PickerKind picker = PickerKind::kMaxScore;
-  uint32_t picker_endpoints_max = 1;
+  bool ranks = false;  // decisions say which endpoints there were, and their scores
   WaitForBetter wait_for_better;
   CostConfig cost;
   AbsentColumns request_absent, endpoint_absent;

@@ -124,7 +124,7 @@ uint64_t Engine::Impl::key_of(Band& band, const Request& r) {
 
 uint32_t Engine::Impl::class_of(const Request& r) {
   const uint32_t cls = endpoints.class_of(r.host_class);
-  return r.excluded.empty() ? cls : endpoints.derive(cls, r.excluded);
+  return r.narrowing == nullptr ? cls : endpoints.derive(cls, *r.narrowing);
 }
 
 void Engine::Impl::use_class(Request* r, uint32_t cls) {

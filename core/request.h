@@ -11,6 +11,14 @@ namespace sluice {
 
 struct Flow;
 
+// What a request leaves of the endpoints of its class. Slots are sorted.
+struct Narrowing {
+  bool restricted = false;  // to `only`
+  std::vector<uint32_t> only;
+  std::vector<uint32_t> excluded;  // broke under it; used again where nothing else is up
+  friend auto operator<=>(const Narrowing&, const Narrowing&) = default;
+};
+
 struct Request {
   enum class State : uint8_t { kParked, kInFlight };
 
@@ -40,11 +48,11 @@ struct Request {
   uint32_t attempt = 0;
   uint64_t epoch = 0;  // the engine's when it was dispatched: which states were charged for it
   State state = State::kParked;
-  bool doomed = false;             // chosen as a victim while a newcomer's need is being reckoned
-  bool revoked = false;            // kRevoke was said
-  bool was_held = false;           // although there was room
-  bool moved = false;              // in flight, dispatched by another band, which is gone
-  std::vector<uint32_t> excluded;  // endpoints that broke under it
+  bool doomed = false;    // chosen as a victim while a newcomer's need is being reckoned
+  bool revoked = false;   // kRevoke was said
+  bool was_held = false;  // although there was room
+  bool moved = false;     // in flight, dispatched by another band, which is gone
+  std::unique_ptr<Narrowing> narrowing;  // null: the whole class
 
   Request* older = nullptr;  // neighbours in its flow, by arrival
   Request* newer = nullptr;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -59,12 +60,15 @@ const char* to_string(Reason reason);    // "queue-full"
 
 // What a request is, as the transport read it. Views are copied where they are kept.
 struct Submission {
-  std::string_view flow;         // the flow key's components, joined by '|'
-  uint64_t flow_hash = 0;        // of `flow`
-  uint64_t model_hash = 0;       // of the target model
-  uint64_t generation = 0;       // Pipeline::generation that `band` and `tenant` were read from
-  uint32_t band = 0;             // index into Pipeline::bands
-  ClassId eligible = 0;          // where it may go
+  std::string_view flow;    // the flow key's components, joined by '|'
+  uint64_t flow_hash = 0;   // of `flow`
+  uint64_t model_hash = 0;  // of the target model
+  uint64_t generation = 0;  // Pipeline::generation that `band` and `tenant` were read from
+  uint32_t band = 0;        // index into Pipeline::bands
+  ClassId eligible = 0;     // where it may go
+  // Slots that alone may serve it, of those in its class; one that is never given to an endpoint of
+  // the class counts for nothing. Refused at once as kRejectedNoEndpoint if none of them is in it.
+  std::optional<std::span<const uint32_t>> only;
   uint32_t tenant = kNone;       // index into Pipeline::tenants
   uint32_t weight_milli = 1000;  // model weight x tenant weight; 1 .. 1'000'000
   uint64_t bytes = 0;            // of its body
@@ -90,6 +94,7 @@ struct Completion {
   uint32_t cached_tokens = 0;  // part of prompt_tokens
   uint32_t output_tokens = 0;
   bool made_nothing = false;  // an error answer, or none: nothing is owed
+  bool was_full = false;      // the endpoint answered that it is: it is left alone for a moment
   // Of a stream whose events are counted: those with output, seen by the transport. None there
   // means that nothing was made; of any other answer, that nobody knows.
   bool is_stream = false;
@@ -119,6 +124,14 @@ struct EndpointReport {
   std::vector<double> floats;
 };
 
+// An endpoint that a request could go to. The score is the weighted sum of all scorers'; 0 for one
+// that none was asked about, since it had no room.
+struct Ranked {
+  uint32_t endpoint = kNone;
+  float score = 0;
+  friend bool operator==(const Ranked&, const Ranked&) = default;
+};
+
 // What the engine decided. The driver must act on each, in order.
 struct Decision {
   enum class Kind : uint8_t {
@@ -134,6 +147,9 @@ struct Decision {
   Reason reason = Reason::kNone;          // kEnd
   uint32_t retry_after_s = 0;  // kEnd with a 429 or 503: seconds until it may be worth another try
   TimeNs parked_ns = 0;        // how long it has been parked in all, until now
+  // kDispatch, where the pipeline ranks: `endpoint` first, then what else of its class is up: that
+  // with room by score, then the rest by how little it has in flight.
+  std::vector<Ranked> ranked;
 };
 
 }  // namespace sluice

@@ -258,6 +258,7 @@ AdminSnapshot AdminServer::Shared::snapshot() {
   out.version = sources.version;
   out.not_ready = sources.not_ready();
   out.reloads = sources.reload_stats();
+  if (sources.transports) out.transports = sources.transports();
   out.engine = sources.stats();
   out.flows = sources.flow_stats();
   out.pool = sources.pool();

@@ -38,7 +38,8 @@ struct AdminSources {
   std::function<void(Reloaded)> reload;    // calls back once, on the control thread, now or later
   std::function<bool(const std::string& policy)> release_policy;  // false: not in quarantine
   std::function<ReloadStats()> reload_stats;
-  const HostMetrics* requests = nullptr;  // may be null; borrowed
+  std::function<TransportStats()> transports;  // may be null
+  const HostMetrics* requests = nullptr;       // may be null; borrowed
   std::string version;
 };
 

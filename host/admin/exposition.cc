@@ -26,6 +26,8 @@ void write_host(const AdminSnapshot& snapshot, Families& out) {
   out.add(kUptime, {}, number(snapshot.uptime_ns) / 1e9);
   out.add(kReloads, {{"result", "ok"}}, number(snapshot.reloads.good));
   out.add(kReloads, {{"result", "failed"}}, number(snapshot.reloads.bad));
+  out.add(kHttpConnections, {}, number(snapshot.transports.http_connections));
+  out.add(kExtProcStreams, {}, number(snapshot.transports.ext_proc_streams));
 }
 
 void write_bands(const AdminSnapshot& snapshot, Families& out) {

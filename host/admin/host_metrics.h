@@ -14,8 +14,8 @@
 #include "core/types.h"
 #include "host/admin/families.h"
 #include "host/admin/histogram.h"
-#include "host/http/record.h"
 #include "host/pool/string_map.h"
+#include "host/transport/record.h"
 
 namespace sluice {
 

@@ -25,6 +25,10 @@ inline constexpr Metric kReady{"sluice_ready", kGauge, "1 while /readyz says rea
 inline constexpr Metric kUptime{"sluice_uptime_seconds", kGauge, "Time since the host started."};
 inline constexpr Metric kReloads{"sluice_reloads_total", kCounter,
                                  "Reloads of pipeline.toml by result."};
+inline constexpr Metric kHttpConnections{"sluice_http_connections", kGauge,
+                                         "Clients' connections to the embedded HTTP proxy."};
+inline constexpr Metric kExtProcStreams{"sluice_ext_proc_streams", kGauge,
+                                        "Requests that a gateway has open at the ext_proc server."};
 
 // Requests, as clients saw them.
 inline constexpr Metric kRequests{"sluice_requests_total", kCounter,

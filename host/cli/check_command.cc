@@ -32,7 +32,7 @@ int check(const std::string& file) {
   const Preparation preparation = prepare(file, 1);
   fmt::print(stderr, "{}", preparation.messages);
   if (!preparation.prepared) return preparation.exit_code;
-  const auto& [config, pipeline, pool, http] = *preparation.prepared;
+  const auto& [config, pipeline, pool, http, ext_proc] = *preparation.prepared;
   // The last thing that can fail: the policies' states.
   if (auto engine = Engine::create(pipeline, 1, 1); !engine) {
     fmt::print(stderr, "{}", engine_refusal(file, engine.error()));

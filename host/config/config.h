@@ -34,6 +34,22 @@ struct HttpListener {
   bool expose_endpoint = true;
 };
 
+// Files of a listener's certificate; absolute.
+struct Tls {
+  std::filesystem::path cert, key;
+  std::filesystem::path client_ca;  // empty = clients show no certificate
+};
+
+struct ExtProcListener {
+  SocketAddress address;
+  uint64_t max_body = 32 << 20;
+  uint64_t body_timeout_ns = 60'000'000'000;
+  ErrorFormat error_format = ErrorFormat::kOpenAi;
+  bool expose_endpoint = true;
+  bool scores = false;     // in the metadata of a pick
+  std::optional<Tls> tls;  // nullopt = plaintext
+};
+
 // A parameter as the file has it; types are checked against the policy's own table once it is
 // loaded.
 struct ParamValue {
@@ -97,8 +113,7 @@ struct FlowComponent {
 };
 
 struct Trust {
-  std::vector<std::string>
-      from;  // CIDRs or "any"; "mtls:SAN" is kept but matches nothing without TLS
+  std::vector<std::string> from;     // CIDRs, "any" or "mtls:SAN"
   std::vector<std::string> headers;  // lower case
 };
 
@@ -141,6 +156,7 @@ enum class LogFormat : uint8_t { kText, kJson };
 
 struct Config {
   std::optional<HttpListener> http;
+  std::optional<ExtProcListener> ext_proc;
   std::optional<SocketAddress> admin;
   std::vector<std::filesystem::path> plugin_directories;  // absolute, of the file itself, in order
   bool require_sha256 = false;

@@ -98,15 +98,20 @@ void read_default_band(TableReader& root, TableReader* flow, Config& config) {
                          quote(config.bands.back().limits.name)));
 }
 
-void read_from(TableReader& table, Trust& out) {
+void read_from(TableReader& table, const Config& config, Trust& out) {
   const auto from = table.read_strings("from");
   if (!from) return;
   Diagnostics& diagnostics = table.source().diagnostics;
   out.from.clear();
   for (const Text& text : *from) {
     if (text.text.starts_with("mtls:") && is_free_name(text.text)) {
-      diagnostics.warning(text.at,
-                          fmt::format("{} is not built yet; it trusts nobody", quote(text.text)));
+      const bool asked =
+          config.ext_proc && config.ext_proc->tls && !config.ext_proc->tls->client_ca.empty();
+      if (!asked)
+        diagnostics.warning(
+            text.at,
+            fmt::format("{} trusts nobody: no client shows a certificate", quote(text.text)),
+            "listen.ext_proc asks for one if its tls has client_ca");
     } else if (text.text != "any") {
       if (const auto network = check_network(text.text); !network) {
         diagnostics.error(
@@ -142,7 +147,7 @@ void read_trust(TableReader& root, Config& config) {
   if (!root.has("trust")) config.trust.push_back(standard_trust());
   for (TableReader& table : root.tables("trust", kEntriesMax)) {
     Trust out = standard_trust();
-    read_from(table, out);
+    read_from(table, config, out);
     read_headers(table, out);
     table.finish();
     config.trust.push_back(std::move(out));

@@ -1,6 +1,8 @@
 // [listen.http], [listen.ext_proc], [admin] and [plugins].
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "host/config/reader.h"
 #include "host/config/sections.h"
 #include "host/config/text.h"
@@ -26,16 +28,17 @@ void read_error_format(TableReader& table, ErrorFormat& out) {
                                  {{"openai", ErrorFormat::kOpenAi}, {"llm-d", ErrorFormat::kLlmD}});
 }
 
-void check_tls(TableReader& listener) {
+std::optional<Tls> read_tls(TableReader& listener) {
   auto tls = listener.table("tls");
-  if (!tls) return;
-  std::filesystem::path unused;
-  for (const char* key : {"cert", "key"}) {
-    if (!tls->read_path(key, unused))
+  if (!tls) return std::nullopt;
+  Tls out;
+  for (const auto& [key, path] : {std::pair("cert", &out.cert), std::pair("key", &out.key)}) {
+    if (!tls->read_path(key, *path))
       tls->require(key, "tls needs cert and key; client_ca is optional");
   }
-  tls->read_path("client_ca", unused);
+  tls->read_path("client_ca", out.client_ca);
   tls->finish();
+  return out;
 }
 
 HttpListener read_http(TableReader& http) {
@@ -47,26 +50,30 @@ HttpListener read_http(TableReader& http) {
   http.read_duration("body_timeout", out.body_timeout_ns);
   read_error_format(http, out.error_format);
   http.read_boolean("expose_endpoint", out.expose_endpoint);
-  check_tls(http);
+  read_tls(http);
   if (http.has("tls")) http.not_built("tls", "listen.http.tls", "plain HTTP acts instead");
   http.finish();
   return out;
 }
 
-SocketAddress check_ext_proc(TableReader& ext_proc) {
-  const SocketAddress address = address_or(ext_proc, "127.0.0.1:9002");
+ExtProcListener read_ext_proc(TableReader& ext_proc) {
+  ExtProcListener out;
+  out.address = address_or(ext_proc, "127.0.0.1:9002");
+  ext_proc.read_bytes("max_body", out.max_body);
+  ext_proc.read_duration("body_timeout", out.body_timeout_ns);
+  read_error_format(ext_proc, out.error_format);
+  ext_proc.read_boolean("expose_endpoint", out.expose_endpoint);
+  ext_proc.read_boolean("scores", out.scores);
+  out.tls = read_tls(ext_proc);
   bool insecure = false;
-  ErrorFormat format = ErrorFormat::kOpenAi;
   ext_proc.read_boolean("insecure", insecure);
-  read_error_format(ext_proc, format);
-  check_tls(ext_proc);
-  if (!insecure && !ext_proc.has("tls") && !is_loopback(address)) {
+  if (!insecure && !ext_proc.has("tls") && !is_loopback(out.address)) {
     ext_proc.error(
-        "address", fmt::format("{} is not loopback, and there is no tls", quote(address.text)),
+        "address", fmt::format("{} is not loopback, and there is no tls", quote(out.address.text)),
         "add tls = { cert = ..., key = ... }, or insecure = true if the network is yours");
   }
   ext_proc.finish();
-  return address;
+  return out;
 }
 
 // A second listener on the address of a first.
@@ -85,25 +92,20 @@ void check_apart(TableReader& table, const std::string& path, const SocketAddres
 
 void read_listeners(TableReader& root, Config& config) {
   std::vector<Opened> opened;
-  bool ext_proc_given = false;
   if (auto listen = root.table("listen")) {
     if (auto http = listen->table("http", "address")) {
       config.http = read_http(*http);
       check_apart(*http, "listen.http", config.http->address, opened);
     }
     if (auto ext_proc = listen->table("ext_proc", "address")) {
-      ext_proc_given = true;
-      check_apart(*ext_proc, "listen.ext_proc", check_ext_proc(*ext_proc), opened);
-      listen->not_built("ext_proc", "listen.ext_proc",
-                        config.http ? "listen.http alone acts" : "nothing acts instead");
+      config.ext_proc = read_ext_proc(*ext_proc);
+      check_apart(*ext_proc, "listen.ext_proc", config.ext_proc->address, opened);
     }
     listen->finish();
   }
-  if (!config.http) {
-    root.error("listen",
-               ext_proc_given ? "no usable listener: listen.ext_proc is not built yet"
-                              : "no listener: nobody could send a request",
-               "add [listen.http]");
+  if (!config.http && !config.ext_proc) {
+    root.error("listen", "no listener: nobody could send a request",
+               "add [listen.http], or [listen.ext_proc] for a gateway in front");
   }
   if (auto admin = root.table("admin", "address")) {
     config.admin = address_or(*admin, "127.0.0.1:9090");

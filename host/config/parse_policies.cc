@@ -111,10 +111,11 @@ void read_scoring(TableReader& root, Config& config) {
                                   {{"max-score", PickerKind::kMaxScore},
                                    {"weighted-random", PickerKind::kWeightedRandom},
                                    {"power-of-two", PickerKind::kPowerOfTwo}});
-  if (picker->read_integer("max_endpoints", config.picker_max_endpoints, 1, kEndpointsMax) &&
-      config.picker_max_endpoints > 1) {
-    picker->not_built("max_endpoints", "picker.max_endpoints above 1", "one endpoint is picked");
-  }
+  const bool given =
+      picker->read_integer("max_endpoints", config.picker_max_endpoints, 1, kEndpointsMax);
+  if (given && config.picker_max_endpoints > 1 && !config.ext_proc)
+    picker->warning("max_endpoints", "nobody is given a list: one endpoint is picked",
+                    "lists are for gateways that fall back by themselves, on listen.ext_proc");
   read_wait_for_better(*picker, config.wait_for_better);
   picker->finish();
 }

@@ -110,6 +110,7 @@ void check_no_loop(std::vector<TableReader>& tables, const std::vector<Endpoint>
     const SocketAddress& address = endpoints[i].address;
     if (address.port == 0) continue;
     if ((config.http && reaches(config.http->address, address)) ||
+        (config.ext_proc && reaches(config.ext_proc->address, address)) ||
         (config.admin && reaches(*config.admin, address))) {
       tables[i].error("address", fmt::format("{} is Sluice itself", quote(address.text)),
                       "an endpoint is a model server; listen elsewhere, or correct the address");

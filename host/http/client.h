@@ -18,7 +18,7 @@ class Client {
   explicit Client(Socket socket);
 
   Socket& socket() { return socket_; }
-  const IpAddress& peer() const { return peer_; }
+  const Peer& peer() const { return peer_; }
   // Bytes that came and were not consumed: the next request, or what is left of this one.
   beast::flat_buffer& buffer() { return buffer_; }
   std::string_view unread() const;
@@ -41,7 +41,7 @@ class Client {
   void look(std::shared_ptr<void> owner);
 
   Socket socket_;
-  IpAddress peer_;
+  Peer peer_;
   beast::flat_buffer buffer_;
   std::function<void()> gone_;
   bool waiting_ = false;  // a wait_readable() has not ended

@@ -16,7 +16,7 @@
 #include "host/http/reader.h"
 #include "host/http/relay.h"
 #include "host/http/worker.h"
-#include "host/request/edit.h"
+#include "host/transport/request_context.h"
 
 namespace sluice {
 
@@ -25,7 +25,6 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   // OWNER keeps CLIENT and WATCHDOG alive.
   Exchange(std::shared_ptr<Worker> worker, Client& client, Watchdog& watchdog,
            IncomingRequest request);
-  ~Exchange();
 
   // Reads the body, unless the head alone says that it would be in vain. kRefused: it has been
   // answered, and the connection is to be closed.
@@ -61,12 +60,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   void take_decision(const Decision& decision);
   void client_left();
-  bool counts_events() const { return settings_->stream_usage != config::StreamUsage::kOff; }
   bool interrupted() const { return client_gone_ || revoked_; }
 
-  std::optional<ErrorAnswer> refusal_by_head();
-  ErrorAnswer describe_bad(const Refusal& refusal);  // notes the outcome
-  Task<void> refuse(const ErrorAnswer& error);       // and closes
+  Task<void> refuse(const ErrorAnswer& error);  // and closes
   Task<bool> serve();
   Task<bool> serve_unparked();
   Task<bool> serve_inference(Api api);
@@ -84,16 +80,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
 
   // ---- exchange.cc ----
   Task<bool> answer(const ErrorAnswer& error, bool with_endpoint = false);
-  Task<bool> answer_models();
-  Task<bool> answer_model(std::string_view name);
-  std::vector<std::string> models() const;
   Task<bool> answer_json(const std::string& body);
   // KEEP: TEXT says that the connection stays open. True if it does.
   Task<bool> write_answer(const std::string& text, uint16_t status, bool keep);
-  // Ends the request at the scheduler, in flight.
-  void complete(Outcome outcome);
-  // Ends it wherever it is; what it ended as.
-  Outcome withdraw(Outcome in_flight, Outcome parked);
   void write_record();
   AnswerMarks marks(bool with_endpoint) const;
   AnswerFraming framing() const;
@@ -103,13 +92,9 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Client& client_;
   Watchdog& watchdog_;
   IncomingRequest request_;
-  std::string request_id_, head_;  // head_: what goes upstream
-  RequestFacts facts_;
-  Routed routed_;
-  BodyEdits edits_;
-  bool usage_injected_ = false;
+  RequestContext context_;
+  std::string head_;  // what goes upstream
 
-  RequestId id_;  // 0 = never submitted, or ended
   std::vector<Decision> inbox_;
   Timer wake_;
   Socket* upstream_ = nullptr;  // in use right now
@@ -118,11 +103,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   bool sent_ = false;  // the client was sent something of the answer
   uint32_t retries_ = 0;
 
-  RequestRecord record_;
-  std::string endpoint_;  // name of the last one
-  TimeNs read_ns_ = 0;    // the whole request had come
-  TokenUsage usage_;
-  uint32_t data_events_ = 0;
+  TimeNs read_ns_ = 0;  // the whole request had come
 };
 
 }  // namespace sluice

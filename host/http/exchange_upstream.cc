@@ -7,17 +7,16 @@ namespace sluice {
 Task<Exchange::Attempt> Exchange::forward(uint32_t slot) {
   Flight flight;
   flight.slot = slot;
-  flight.address = worker_->backends.at(slot);
-  ++record_.attempts;
+  flight.address = worker_->services.backends.at(slot);
   if (!flight.address) co_return Attempt::kBroken;
-  endpoint_ = flight.address->name;
+  context_.endpoint = flight.address->name;
   const Attempt attempt = co_await fly(flight);
   upstream_ = nullptr;
   co_return attempt;
 }
 
 Task<Exchange::Attempt> Exchange::fly(Flight& flight) {
-  Backends& backends = worker_->backends;
+  Backends& backends = worker_->services.backends;
   bool unreachable = false;
   const HeadResult head = co_await ask(flight, unreachable);
   if (interrupted()) co_return Attempt::kClientLost;
@@ -34,7 +33,7 @@ Task<Exchange::Attempt> Exchange::fly(Flight& flight) {
       break;
   }
   const unsigned status = flight.parser->get().result_int();
-  if (record_.parked && (status == 429 || status == 503)) {
+  if (context_.record.parked && (status == 429 || status == 503)) {
     backends.succeeded(flight.slot);
     co_return Attempt::kRejected;
   }
@@ -54,7 +53,7 @@ Task<HeadResult> Exchange::ask(Flight& flight, bool& unreachable) {
   const size_t line = head_.find("\r\n") + 2;
   const std::string host = "Host: " + flight.address->authority + "\r\n";
   std::vector<std::string_view> body;
-  edits_.pieces(request_.body, body);
+  context_.edits().pieces(request_.body, body);
   std::vector<asio::const_buffer> pieces = {asio::buffer(head_.data(), line), asio::buffer(host),
                                             asio::buffer(head_) + line};
   for (const std::string_view piece : body)
@@ -88,21 +87,9 @@ Task<Exchange::Attempt> Exchange::relay(Flight& flight) {
   const auto& message = flight.parser->get();
   const beast::string_view type_field = message[http::field::content_type];
   const std::string_view type(type_field.data(), type_field.size());
-  UsageReader::Options options;
-  options.sse = starts_with_ignoring_case(type, "text/event-stream");
-  options.drop_usage_event = usage_injected_;
-  options.only_deltas = facts_.api == Api::kResponses;
-  if (options.sse || starts_with_ignoring_case(type, "application/json")) {
-    options.incoming = facts_.model;
-    options.target = routed_.target;
-  }
+  const UsageReader::Options options = context_.usage_options(type);
   UsageReader usage(options);
-  record_.streamed = options.sse;
-  record_.status = static_cast<uint16_t>(message.result_int());
-  const auto note_usage = [this, &usage] {
-    usage_ = usage.usage();
-    if (counts_events()) data_events_ = usage.data_events();
-  };
+  context_.record.status = static_cast<uint16_t>(message.result_int());
   Relay relay(
       {.client = client_,
        .connection = *flight.connection,
@@ -116,25 +103,26 @@ Task<Exchange::Attempt> Exchange::relay(Flight& flight) {
        .is_stream = options.sse,
        .idle_timeout_ns = settings_->upstream.idle_timeout_ns,
        .progress =
-           [this](uint32_t events) {
-             if (id_.seq != 0 && counts_events()) worker_->scheduler.progress(id_, events);
+           [this, &usage] {
+             context_.note_usage(usage);
+             context_.progress();
            },
        // The room is free as soon as the server is done, however slowly the client reads the rest.
        .upstream_done =
-           [this, &flight, &note_usage](bool keeps) {
+           [this, &flight, &usage](bool keeps) {
              upstream_ = nullptr;
-             note_usage();
-             worker_->backends.succeeded(flight.slot);
+             context_.note_usage(usage);
+             worker_->services.backends.succeeded(flight.slot);
              // Some servers answer HEAD with a body all the same.
              if (keeps && flight.sent_whole && request_.method != "HEAD")
                worker_->upstreams.give(*flight.address, std::move(flight.connection));
-             complete(Outcome::kCompleted);
+             context_.complete(Outcome::kCompleted);
            },
        .sent = sent_});
   const RelayResult result = co_await relay.run();
-  note_usage();
-  record_.bytes_out = relay.bytes_out();
-  if (relay.first_byte_ns() != 0) record_.first_byte_ns = relay.first_byte_ns() - read_ns_;
+  context_.note_usage(usage);
+  context_.record.bytes_out = relay.bytes_out();
+  if (relay.first_byte_ns() != 0) context_.record.first_byte_ns = relay.first_byte_ns() - read_ns_;
   request_.keep_alive = relay.keeps_client();
   switch (result) {
     case RelayResult::kDone:

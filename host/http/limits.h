@@ -11,7 +11,6 @@ inline constexpr uint64_t kSecondNs = 1'000'000'000;
 inline constexpr size_t kRequestHeadersMax = 256;               // header lines of a request
 inline constexpr size_t kConnectionNamesMax = 64;               // in Connection headers, in all
 inline constexpr size_t kEmptyLinesMax = 4;                     // before a request line
-inline constexpr size_t kRequestIdMax = 128;                    // bytes; a longer one is replaced
 inline constexpr size_t kUpstreamHeaderMax = size_t{64} << 10;  // bytes of an answer's head
 inline constexpr size_t kInterimAnswersMax = 8;                 // 1xx answers before the real one
 inline constexpr size_t kReadStep = size_t{16} << 10;           // bytes asked of a socket at a time

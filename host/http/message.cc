@@ -21,10 +21,6 @@ constexpr std::string_view kHopByHop[] = {"connection",
 // Accept-Encoding: what is compressed cannot be read for its usage.
 constexpr std::string_view kOwnInRequests[] = {"accept-encoding", "content-length", "expect",
                                                "host", "x-request-id"};
-constexpr std::string_view kOwnInAnswers[] = {"content-length", "x-llm-d-request-dropped-reason",
-                                              "x-request-id"};
-// What Sluice says of itself, and what gateways take as word on where a request went.
-constexpr std::string_view kOwnPrefixes[] = {"x-sluice-", "x-gateway-destination-endpoint"};
 
 template <size_t N>
 bool among(std::string_view name, const std::string_view (&list)[N]) {
@@ -101,8 +97,8 @@ std::string_view reason_of(unsigned status) {
 
 }  // namespace
 
-std::string upstream_head(const IncomingRequest& request, const Routing& routing,
-                          const IpAddress& peer, std::string_view request_id) {
+std::string upstream_head(const IncomingRequest& request, const Routing& routing, const Peer& peer,
+                          std::string_view request_id) {
   std::string out;
   out.reserve(1024);
   out += request.method;
@@ -146,11 +142,9 @@ std::string answer_head(const AnswerParser::value_type& answer) {
   for (auto it = connection.first; it != connection.second; ++it) named.add(view(it->value()));
   for (const auto& field : answer) {
     const std::string_view name = view(field.name_string());
-    if (among(name, kHopByHop) || among(name, kOwnInAnswers)) continue;
-    const bool ours = std::any_of(
-        std::begin(kOwnPrefixes), std::end(kOwnPrefixes),
-        [&](std::string_view prefix) { return starts_with_ignoring_case(name, prefix); });
-    if (!ours && !named.have(name)) append_header(out, name, view(field.value()));
+    if (among(name, kHopByHop) || equals_ignoring_case(name, "content-length")) continue;
+    if (is_own_in_answers(name) || named.have(name)) continue;
+    append_header(out, name, view(field.value()));
   }
   return out;
 }
@@ -193,12 +187,6 @@ std::string own_answer(const ErrorAnswer& error, const AnswerMarks& marks,
   append_framing(out, whole);
   if (!is_head) out += error.body;
   return out;
-}
-
-std::string_view given_request_id(Headers headers) {
-  const std::string_view id = find_header(headers, "x-request-id").value_or("");
-  const bool plain = std::all_of(id.begin(), id.end(), [](char c) { return c > 0x20 && c < 0x7F; });
-  return plain && id.size() <= kRequestIdMax ? id : std::string_view();
 }
 
 }  // namespace sluice

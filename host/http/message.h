@@ -32,8 +32,8 @@ struct AnswerFraming {
 using AnswerParser = http::response_parser<http::buffer_body>;
 
 // The head of REQUEST as it goes upstream, without Host, Content-Length and the empty line.
-std::string upstream_head(const IncomingRequest& request, const Routing& routing,
-                          const IpAddress& peer, std::string_view request_id);
+std::string upstream_head(const IncomingRequest& request, const Routing& routing, const Peer& peer,
+                          std::string_view request_id);
 // Appends what upstream_head left open, but for Host: that is the endpoint's, and goes behind the
 // request line.
 void finish_upstream_head(std::string& head, bool has_body, uint64_t body_bytes);
@@ -50,8 +50,5 @@ std::string own_answer(uint16_t status, std::string_view content_type, std::stri
                        const AnswerMarks& marks, const AnswerFraming& framing, bool is_head);
 std::string own_answer(const ErrorAnswer& error, const AnswerMarks& marks,
                        const AnswerFraming& framing, bool is_head);
-
-// The client's x-request-id if it is fit to be passed on, else "".
-std::string_view given_request_id(Headers headers);
 
 }  // namespace sluice

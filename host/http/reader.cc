@@ -59,7 +59,7 @@ void trim(std::string& body) {
 
 }  // namespace
 
-Task<ReadResult> read_head(Client& client, Watchdog& watchdog, const config::HttpListener& limits,
+Task<ReadResult> read_head(Client& client, Watchdog& watchdog, const HttpSettings& limits,
                            uint64_t idle_ns, IncomingRequest& request, Refusal& refusal) {
   HeadScan scan;
   bool begun = client.buffer().size() != 0;
@@ -109,7 +109,7 @@ Task<ReadResult> read_head(Client& client, Watchdog& watchdog, const config::Htt
   co_return ReadResult::kOk;
 }
 
-Task<ReadResult> read_body(Client& client, Watchdog& watchdog, const config::HttpListener& limits,
+Task<ReadResult> read_body(Client& client, Watchdog& watchdog, const HttpSettings& limits,
                            BodyShare& share, IncomingRequest& request, Refusal& refusal) {
   IncomingRequest::Parser& parser = *request.parser;
   if (parser.is_done()) co_return ReadResult::kOk;

@@ -4,15 +4,16 @@
 // Threads: its executor's. Ownership: header views point into the parser, until drop_head().
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "host/http/client.h"
+#include "host/http/settings.h"
 #include "host/http/watchdog.h"
 #include "host/request/errors.h"
 #include "host/request/headers.h"
+#include "host/transport/body_share.h"
 
 namespace sluice {
 
@@ -32,27 +33,6 @@ struct IncomingRequest {
   }
 };
 
-// One request's share of the body bytes that all connections are reading; returned by its end.
-class BodyShare {
- public:
-  // IN_USE: of all. MAX: 0 = no limit.
-  BodyShare(std::atomic<uint64_t>& in_use, uint64_t max) : in_use_(in_use), max_(max) {}
-  BodyShare(const BodyShare&) = delete;
-  ~BodyShare() { in_use_ -= mine_; }
-  // Makes the share BYTES. False if that is too much; alone, none is.
-  bool grow_to(uint64_t bytes) {
-    if (bytes <= mine_) return true;
-    const uint64_t others = in_use_.fetch_add(bytes - mine_) - mine_;
-    mine_ = bytes;
-    return max_ == 0 || others == 0 || others + bytes <= max_;
-  }
-
- private:
-  std::atomic<uint64_t>& in_use_;
-  uint64_t max_;
-  uint64_t mine_ = 0;
-};
-
 enum class ReadResult : uint8_t {
   kOk,
   kGone,     // the client left, or never sent anything: nothing to answer
@@ -61,10 +41,10 @@ enum class ReadResult : uint8_t {
 };
 
 // Reads the head into REQUEST. IDLE_NS is how long the client may be silent first.
-Task<ReadResult> read_head(Client& client, Watchdog& watchdog, const config::HttpListener& limits,
+Task<ReadResult> read_head(Client& client, Watchdog& watchdog, const HttpSettings& limits,
                            uint64_t idle_ns, IncomingRequest& request, Refusal& refusal);
 // Reads the body, if there is one, once SHARE has room for it.
-Task<ReadResult> read_body(Client& client, Watchdog& watchdog, const config::HttpListener& limits,
+Task<ReadResult> read_body(Client& client, Watchdog& watchdog, const HttpSettings& limits,
                            BodyShare& share, IncomingRequest& request, Refusal& refusal);
 
 }  // namespace sluice

@@ -144,7 +144,7 @@ Task<RelayResult> Relay::run() {
       c_.upstream_done(c_.parser.keep_alive() && c_.connection.buffer.size() == 0);
     } else if (c_.usage.data_events() >= reported + kProgressEvents) {
       reported = c_.usage.data_events();
-      c_.progress(reported);
+      c_.progress();
     }
     if (done_ || !payload_.empty() || (c_.is_stream && !head_written_)) {
       if (co_await write()) co_return RelayResult::kClientLost;

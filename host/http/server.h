@@ -17,10 +17,10 @@
 #include <vector>
 
 #include "core/result.h"
-#include "host/http/record.h"
 #include "host/http/settings.h"
 #include "host/pool/backends.h"
 #include "host/scheduler/scheduler.h"
+#include "host/transport/record.h"
 
 namespace sluice {
 

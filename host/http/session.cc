@@ -46,7 +46,7 @@ Task<bool> Session::serve_one() {
   IncomingRequest request;
   Refusal refusal;
   const std::shared_ptr<const HttpSettings> settings = worker_->settings;
-  const config::HttpListener& limits = settings->listener;
+  const HttpSettings& limits = *settings;
   const uint64_t idle_ns = first_ ? limits.header_timeout_ns : kKeepAliveIdleNs;
   first_ = false;
   if (worker_->closing) co_return false;

@@ -10,11 +10,12 @@
 #include <unordered_set>
 
 #include "host/http/net.h"
-#include "host/http/record.h"
 #include "host/http/settings.h"
 #include "host/http/upstream.h"
 #include "host/request/classify.h"
 #include "host/scheduler/scheduler.h"
+#include "host/transport/record.h"
+#include "host/transport/request_context.h"
 
 namespace sluice {
 
@@ -23,19 +24,15 @@ class Session;
 struct Worker {
   Worker(Scheduler& scheduler_in, Backends& backends_in, std::atomic<uint64_t>& body_bytes_in,
          RecordSink record_in, std::shared_ptr<const HttpSettings> settings_in, uint64_t seed)
-      : scheduler(scheduler_in),
-        backends(backends_in),
+      : services{scheduler_in, backends_in, std::move(record_in)},
         body_bytes(body_bytes_in),
-        record(std::move(record_in)),
         settings(std::move(settings_in)),
         random(seed) {}
 
   asio::io_context context{1};
   asio::executor_work_guard<Executor> work{context.get_executor()};  // until it is to end
-  Scheduler& scheduler;
-  Backends& backends;
+  TransportServices services;
   std::atomic<uint64_t>& body_bytes;  // being read, by all workers
-  RecordSink record;
   std::shared_ptr<const HttpSettings> settings;
   UpstreamPool upstreams{context.get_executor()};
   Classifier classifier;

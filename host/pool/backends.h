@@ -1,13 +1,14 @@
 // What a transport knows of the backends: where a slot lives, who may serve a model, and whom to
 // tell how it went.
 //
-// The pool implements it; the HTTP proxy and its tests' fakes are its users.
+// The pool implements it; the transports and their tests' fakes are its users.
 // Threads: every function is [any] and cheap enough for the request path: a short lock, no I/O, no
 // engine call. Ownership: an address stays valid as long as its pointer is held, whatever becomes
 // of the endpoint.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,12 +35,20 @@ class Backends {
   // class.
   virtual std::optional<ClassId> class_for(std::string_view target_model) const = 0;
 
+  // The class of all endpoints, for requests of which no model is known.
+  virtual ClassId class_of_all() const = 0;
+
   // Where a dispatched request goes. Null only for a slot that no endpoint holds; a removed
   // endpoint stays until its last request has ended.
   virtual std::shared_ptr<const EndpointAddress> at(uint32_t slot) const = 0;
 
-  // Some endpoint that is up, in rotation, for requests that are never parked; nullopt if none is.
-  virtual std::optional<uint32_t> any() const = 0;
+  // Some endpoint that is up, of ONLY if that is not null, in rotation: for requests that are never
+  // parked. Nullopt if none is.
+  virtual std::optional<uint32_t> any(const std::vector<uint32_t>* only = nullptr) const = 0;
+
+  // The slots whose endpoints MATCH; some may have been removed of late.
+  virtual std::vector<uint32_t> slots_where(
+      const std::function<bool(const EndpointAddress&)>& match) const = 0;
 
   // Every model name that the endpoints list, sorted, each once. Patterns are left out.
   virtual std::vector<std::string> models() const = 0;

@@ -37,8 +37,9 @@ std::vector<ModelClasses::Change> ModelClasses::update(TimeNs now,
                                                        const std::vector<ServedModels>& endpoints) {
   // Who lists each name or pattern. Ordered, so that ids are given out the same way every time.
   std::map<std::string, std::vector<uint32_t>> listed;
-  std::vector<uint32_t> unknown;
+  std::vector<uint32_t> unknown, all;
   for (const ServedModels& endpoint : endpoints) {
+    all.push_back(endpoint.slot);
     if (endpoint.unknown) {
       unknown.push_back(endpoint.slot);
       continue;
@@ -57,7 +58,9 @@ std::vector<ModelClasses::Change> ModelClasses::update(TimeNs now,
   std::set<uint32_t, std::greater<>> lengths;
   std::vector<Change> changes;
   sort_and_deduplicate(unknown);
+  sort_and_deduplicate(all);
   assign(kOthers, unknown, changes);
+  assign(kAll, std::move(all), changes);
   for (const auto& [name, known] : known_) {
     std::vector<uint32_t> members = unknown;
     auto own = listed.find(name);

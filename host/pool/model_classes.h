@@ -3,7 +3,7 @@
 //
 // An endpoint lists exact names and patterns ("llama-*", a prefix), or its models are unknown and
 // it may serve all. A name belongs to the class of that very name, else of the longest pattern that
-// fits, else to class 0, whose members are the endpoints with unknown models. A longer pattern's
+// fits, else to class 0, whose members are the endpoints with unknown models. Class 1 is all endpoints. A longer pattern's
 // class holds the members of the shorter ones that fit it too, so one class always tells the whole
 // set. ClassIds are stable: a name keeps its id while nobody serves it any more, so that what is
 // parked waits for it; but which class a name belongs to may change with what is listed. Names that
@@ -50,6 +50,7 @@ class ClassMap {
 class ModelClasses {
  public:
   static constexpr ClassId kOthers = 0;
+  static constexpr ClassId kAll = 1;  // every endpoint
 
   struct Change {
     ClassId id = 0;
@@ -72,8 +73,8 @@ class ModelClasses {
   std::optional<ClassId> id_of(TimeNs now, const std::string& name);
   void assign(ClassId id, std::vector<uint32_t> members, std::vector<Change>& changes);
 
-  StringMap<Known> known_;                             // by name as listed, '*' included
-  std::vector<std::vector<uint32_t>> members_ = {{}};  // by ClassId
+  StringMap<Known> known_;                                 // by name as listed, '*' included
+  std::vector<std::vector<uint32_t>> members_ = {{}, {}};  // by ClassId
   std::shared_ptr<const ClassMap> map_ = std::make_shared<ClassMap>();
   uint64_t left_out_ = 0;
 };

@@ -93,7 +93,10 @@ class Pool final : public Backends, private ScrapeObserver {
 
   std::optional<ClassId> class_for(std::string_view target_model) const override;
   std::shared_ptr<const EndpointAddress> at(uint32_t slot) const override;
-  std::optional<uint32_t> any() const override;
+  ClassId class_of_all() const override { return ModelClasses::kAll; }
+  std::optional<uint32_t> any(const std::vector<uint32_t>* only = nullptr) const override;
+  std::vector<uint32_t> slots_where(
+      const std::function<bool(const EndpointAddress&)>& match) const override;
   std::vector<std::string> models() const override;
   void succeeded(uint32_t slot) override;
   void failed(uint32_t slot) override;

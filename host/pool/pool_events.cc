@@ -163,12 +163,29 @@ std::shared_ptr<const EndpointAddress> Pool::at(uint32_t slot) const {
   return slot < directory_->by_slot.size() ? directory_->by_slot[slot] : nullptr;
 }
 
-std::optional<uint32_t> Pool::any() const {
+std::optional<uint32_t> Pool::any(const std::vector<uint32_t>* only) const {
   const uint32_t turn = turn_.fetch_add(1, std::memory_order_relaxed);
-  std::lock_guard lock(mutex_);
-  const std::vector<uint32_t>& up = directory_->up;
+  std::unique_lock lock(mutex_);
+  const std::shared_ptr<const Directory> directory = directory_;
+  lock.unlock();
+  std::vector<uint32_t> some;
+  if (only != nullptr)
+    std::copy_if(directory->up.begin(), directory->up.end(), std::back_inserter(some),
+                 [&](uint32_t slot) { return std::ranges::count(*only, slot) != 0; });
+  const std::vector<uint32_t>& up = only != nullptr ? some : directory->up;
   if (up.empty()) return std::nullopt;
   return up[turn % up.size()];
+}
+
+std::vector<uint32_t> Pool::slots_where(
+    const std::function<bool(const EndpointAddress&)>& match) const {
+  std::unique_lock lock(mutex_);
+  const std::shared_ptr<const Directory> directory = directory_;
+  lock.unlock();
+  std::vector<uint32_t> slots;
+  for (uint32_t slot = 0; slot < directory->by_slot.size(); ++slot)
+    if (directory->by_slot[slot] && match(*directory->by_slot[slot])) slots.push_back(slot);
+  return slots;
 }
 
 std::vector<std::string> Pool::models() const {

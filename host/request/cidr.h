@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sluice {
 
@@ -20,6 +21,15 @@ struct IpAddress {
   static IpAddress parse(std::string_view text);
   static IpAddress v4(const std::array<uint8_t, 4>& bytes);
   static IpAddress v6(const std::array<uint8_t, 16>& bytes);
+};
+
+// Who sent a request: the other end of the connection that Sluice accepted.
+struct Peer {
+  IpAddress address;
+  std::vector<std::string> names;  // of its certificate, where it had to show one
+
+  Peer() = default;
+  Peer(const IpAddress& from) : address(from) {}
 };
 
 class Cidr {

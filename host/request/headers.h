@@ -25,4 +25,11 @@ inline std::optional<std::string_view> find_header(Headers headers, std::string_
   return std::nullopt;
 }
 
+// The client's x-request-id if it is fit to be passed on, else "".
+std::string_view given_request_id(Headers headers);
+
+// Whether an answer's header is Sluice's own to set, or what gateways take as word on where a
+// request went: a model server does not say it.
+bool is_own_in_answers(std::string_view name);
+
 }  // namespace sluice

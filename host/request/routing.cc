@@ -138,7 +138,7 @@ Result<std::shared_ptr<const Routing>> Routing::create(const config::Config& con
       if (from == "any") {
         trust.any = true;
       } else if (from.starts_with("mtls:")) {
-        continue;
+        trust.names.push_back(from.substr(5));
       } else if (const std::optional<Cidr> cidr = Cidr::parse(from)) {
         trust.from.push_back(*cidr);
       } else {
@@ -183,12 +183,15 @@ Result<std::shared_ptr<const Routing>> Routing::create(const config::Config& con
   return std::shared_ptr<const Routing>(std::move(routing));
 }
 
-bool Routing::Trust::covers(const IpAddress& peer) const {
-  return any || std::any_of(from.begin(), from.end(),
-                            [&](const Cidr& cidr) { return cidr.contains(peer); });
+bool Routing::Trust::covers(const Peer& peer) const {
+  return any ||
+         std::any_of(from.begin(), from.end(),
+                     [&](const Cidr& cidr) { return cidr.contains(peer.address); }) ||
+         std::any_of(peer.names.begin(), peer.names.end(),
+                     [&](const std::string& name) { return among(name, names); });
 }
 
-bool Routing::believes(std::string_view header_name, const IpAddress& peer) const {
+bool Routing::believes(std::string_view header_name, const Peer& peer) const {
   const std::string_view name = resolved(header_name);
   if (equals_ignoring_case(name, kTtl) || starts_with_ignoring_case(name, kSloPrefix)) return true;
   return std::any_of(trust_.begin(), trust_.end(), [&](const Trust& trust) {
@@ -196,7 +199,7 @@ bool Routing::believes(std::string_view header_name, const IpAddress& peer) cons
   });
 }
 
-bool Routing::forwards(std::string_view header_name, const IpAddress& peer) const {
+bool Routing::forwards(std::string_view header_name, const Peer& peer) const {
   const std::string_view name = resolved(header_name);
   if (starts_with_ignoring_case(name, kDestinationPrefix)) return false;
   if (among(name, kNeverForwarded)) return false;
@@ -204,7 +207,7 @@ bool Routing::forwards(std::string_view header_name, const IpAddress& peer) cons
 }
 
 std::optional<std::string_view> Routing::believed(std::string_view name, Headers headers,
-                                                  const IpAddress& peer) const {
+                                                  const Peer& peer) const {
   std::optional<std::string_view> value = find_header(headers, name);
   for (const Alias& alias : kAliases) {
     if (!value && alias.name == name) value = find_header(headers, alias.alias);
@@ -227,7 +230,7 @@ std::string Routing::pick_target(const config::Model* model, const RequestFacts&
 }
 
 void Routing::fill_flow(Routed& routed, const RequestFacts& facts, Headers headers,
-                        const IpAddress& peer, std::string_view objective) const {
+                        const Peer& peer, std::string_view objective) const {
   std::vector<std::string_view> parts;
   for (const config::FlowComponent& component : flow_key_) {
     switch (component.kind) {
@@ -254,7 +257,7 @@ void Routing::fill_flow(Routed& routed, const RequestFacts& facts, Headers heade
   }
 }
 
-void Routing::fill_columns(Routed& routed, Headers headers, const IpAddress& peer) const {
+void Routing::fill_columns(Routed& routed, Headers headers, const Peer& peer) const {
   for (const DeclaredColumn& column : options_.columns) {
     const std::optional<std::string_view> value = believed(column.header, headers, peer);
     if (column.is_float) {
@@ -271,7 +274,7 @@ void Routing::fill_columns(Routed& routed, Headers headers, const IpAddress& pee
 }
 
 Routed Routing::route(const RequestFacts& facts, std::string_view body, Headers headers,
-                      const IpAddress& peer, std::string_view request_id, TimeNs now) const {
+                      const Peer& peer, std::string_view request_id, TimeNs now) const {
   Routed routed;
   routed.generation = options_.generation;
   const auto found = models_.find(facts.model);

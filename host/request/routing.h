@@ -74,14 +74,14 @@ class Routing {
   static Result<std::shared_ptr<const Routing>> create(const config::Config& config,
                                                        RoutingOptions options);
 
-  Routed route(const RequestFacts& facts, std::string_view body, Headers headers,
-               const IpAddress& peer, std::string_view request_id, TimeNs now) const;
+  Routed route(const RequestFacts& facts, std::string_view body, Headers headers, const Peer& peer,
+               std::string_view request_id, TimeNs now) const;
 
   // Whether the model server may see this header of a request from PEER.
-  bool forwards(std::string_view header_name, const IpAddress& peer) const;
+  bool forwards(std::string_view header_name, const Peer& peer) const;
 
   // Whether PEER's word counts for HEADER_NAME.
-  bool believes(std::string_view header_name, const IpAddress& peer) const;
+  bool believes(std::string_view header_name, const Peer& peer) const;
 
   // Every model name that the configuration knows, incoming names first, each once.
   const std::vector<std::string>& models() const { return model_names_; }
@@ -90,20 +90,21 @@ class Routing {
  private:
   struct Trust {
     std::vector<Cidr> from;
+    std::vector<std::string> names;  // of certificates
     bool any = false;
     std::vector<std::string> headers;
-    bool covers(const IpAddress& peer) const;
+    bool covers(const Peer& peer) const;
   };
   Routing() = default;
 
   // The value of a header that routes, if PEER may give it; by its own name, else by its alias.
   std::optional<std::string_view> believed(std::string_view name, Headers headers,
-                                           const IpAddress& peer) const;
+                                           const Peer& peer) const;
   std::string pick_target(const config::Model* model, const RequestFacts& facts,
                           std::string_view request_id) const;
-  void fill_flow(Routed& routed, const RequestFacts& facts, Headers headers, const IpAddress& peer,
+  void fill_flow(Routed& routed, const RequestFacts& facts, Headers headers, const Peer& peer,
                  std::string_view objective) const;
-  void fill_columns(Routed& routed, Headers headers, const IpAddress& peer) const;
+  void fill_columns(Routed& routed, Headers headers, const Peer& peer) const;
 
   RoutingOptions options_;
   std::vector<Trust> trust_;

@@ -31,6 +31,8 @@ class UsageReader {
 
   // Reads CHUNK and appends what may go to the client by now to OUT.
   void feed(std::string_view chunk, std::string& out);
+  // The same where passes_through(), for one who sends CHUNK on by himself.
+  void observe(std::string_view chunk) { run(chunk, nullptr); }
   // The answer is over: appends what was held back.
   void finish(std::string& out);
 

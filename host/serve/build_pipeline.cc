@@ -52,7 +52,8 @@ BuiltPipeline build_pipeline(const config::Config& config, config::Diagnostics& 
       p.scorers.push_back({std::move(policy), static_cast<float>(scorer.weight)});
   }
   p.picker = config.picker;
-  p.picker_endpoints_max = config.picker_max_endpoints;
+  // Only a gateway can fall back on another endpoint, or be told scores.
+  p.ranks = config.ext_proc && (config.picker_max_endpoints > 1 || config.ext_proc->scores);
   p.wait_for_better = config.wait_for_better;
   p.cost = config.cost;
   p.prefix_block_tokens = kPrefixBlockTokens;

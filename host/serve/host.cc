@@ -12,6 +12,7 @@
 #include "host/admin/admin_server.h"
 #include "host/admin/host_metrics.h"
 #include "host/exit_codes.h"
+#include "host/ext_proc/server.h"
 #include "host/http/server.h"
 #include "host/pool/pool.h"
 #include "host/scheduler/decision_log_file.h"
@@ -24,8 +25,9 @@ namespace sluice {
 namespace {
 
 constexpr std::chrono::milliseconds kDrainPoll{20};
-constexpr std::chrono::seconds kCutPatience{5};  // for what was cut to be answered
-constexpr std::chrono::seconds kLook{1};         // between two looks around
+constexpr std::chrono::seconds kCutPatience{5};   // for what was cut to be answered
+constexpr std::chrono::seconds kLook{1};          // between two looks around
+constexpr std::chrono::milliseconds kHealth{50};  // between two words to the health service
 
 class Host {
  public:
@@ -33,6 +35,7 @@ class Host {
       : options_(options),
         deadline_timer_(control_),
         look_timer_(control_),
+        health_timer_(control_),
         drain_timer_(control_),
         drain_deadline_(control_),
         signals_(control_, SIGTERM, SIGINT, SIGHUP) {}
@@ -53,6 +56,9 @@ class Host {
   AdminSources admin_sources();
   void await_signal();
   void look_around();
+  void tell_health();
+  std::string not_ready() const;
+  TransportStats transports() const;
 
   void reload(Reloaded done);
   void prepare_next();
@@ -69,7 +75,7 @@ class Host {
   const uint64_t seed_ = std::random_device{}() * uint64_t{0x9e3779b97f4a7c15};
   asio::io_context control_{1};
   asio::steady_timer deadline_timer_;  // the engine's next deadline
-  asio::steady_timer look_timer_;
+  asio::steady_timer look_timer_, health_timer_;
   asio::steady_timer drain_timer_, drain_deadline_;
   asio::signal_set signals_;
 
@@ -81,7 +87,8 @@ class Host {
   std::unique_ptr<Pool> pool_;
   HostMetrics metrics_;
   ReloadStats reloads_;
-  std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<HttpServer> http_;         // null: not configured
+  std::unique_ptr<ExtProcServer> ext_proc_;  // null: not configured
   std::unique_ptr<AdminServer> admin_;
   PolicyFaults faults_;
   Calm calm_;
@@ -117,19 +124,27 @@ int Host::start() {
   port_ = std::make_unique<SchedulerPort>(*scheduler_);
   pool_ = std::make_unique<Pool>(control_, *port_);
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  http_ = std::make_unique<HttpServer>(
-      *scheduler_, *pool_, p.http,
-      [this](const RequestRecord& record) { metrics_.record(Scheduler::now(), record); },
-      HttpServer::Options{.threads = options_.threads != 0 ? options_.threads : std::min(cores, 8U),
-                          .seed = seed_});
+  const uint32_t threads = options_.threads != 0 ? options_.threads : std::min(cores, 8U);
+  const RecordSink record = [this](const RequestRecord& one) {
+    metrics_.record(Scheduler::now(), one);
+  };
+  if (config_.http)
+    http_ = std::make_unique<HttpServer>(*scheduler_, *pool_, p.http, record,
+                                         HttpServer::Options{.threads = threads, .seed = seed_});
+  if (config_.ext_proc)
+    ext_proc_ = std::make_unique<ExtProcServer>(
+        TransportServices{*scheduler_, *pool_, record}, p.ext_proc,
+        ExtProcServer::Options{.threads = threads, .seed = seed_ + 1});
   // The log only now: a second host with the same file ends here, and must not rotate it.
   if (const int code = listen(); code != kExitOk) return code;
   if (const int code = open_decision_log(); code != kExitOk) return code;
   pool_->configure(std::move(p.pool));
   await_signal();
   look_around();
-  http_->start();
+  if (http_) http_->start();
+  if (ext_proc_) ext_proc_->start();
   started_ = true;
+  tell_health();
   return kExitOk;
 }
 
@@ -161,6 +176,12 @@ int Host::listen() {
     if (!port) return fail("[listen.http]", port.error());
     spdlog::info("serving {} on {}", options_.config.string(), config_.http->address.text);
   }
+  if (config_.ext_proc) {
+    auto port = ext_proc_->listen(*config_.ext_proc);
+    if (!port) return fail("[listen.ext_proc]", port.error());
+    spdlog::info("serving {} to gateways on {}{}", options_.config.string(),
+                 config_.ext_proc->address.text, config_.ext_proc->tls ? " with TLS" : "");
+  }
   return kExitOk;
 }
 
@@ -173,11 +194,7 @@ AdminSources Host::admin_sources() {
             return scheduler_->with_engine([](Engine& e, TimeNs) { return e.flow_stats(); });
           },
       .pool = [this] { return pool_->status(); },
-      .not_ready = [this]() -> std::string {
-        if (draining_) return "draining";
-        if (!started_) return "starting";
-        return pool_->settled() ? "" : "not every endpoint has been asked for its metrics yet";
-      },
+      .not_ready = [this] { return not_ready(); },
       .reload = [this](Reloaded done) { reload(std::move(done)); },
       .release_policy =
           [this](const std::string& name) {
@@ -187,8 +204,29 @@ AdminSources Host::admin_sources() {
             return released;
           },
       .reload_stats = [this] { return reloads_; },
+      .transports = [this] { return transports(); },
       .requests = &metrics_,
       .version = SLUICE_VERSION};
+}
+
+std::string Host::not_ready() const {
+  if (draining_) return "draining";
+  if (!started_) return "starting";
+  return pool_->settled() ? "" : "not every endpoint has been asked for its metrics yet";
+}
+
+TransportStats Host::transports() const {
+  return {.http_connections = http_ ? http_->connections() : 0,
+          .ext_proc_streams = ext_proc_ ? ext_proc_->streams() : 0};
+}
+
+void Host::tell_health() {
+  if (!ext_proc_) return;
+  ext_proc_->set_ready(not_ready().empty());
+  health_timer_.expires_after(kHealth);
+  health_timer_.async_wait([this](ErrorCode ec) {
+    if (!ec) tell_health();
+  });
 }
 
 void Host::await_signal() {
@@ -214,7 +252,9 @@ void Host::look_around() {
         scheduler_->with_engine([](Engine& engine, TimeNs) { return engine.stats(); });
     for (const std::string& news : faults_.look(stats.policies)) spdlog::warn("{}", news);
     // On another thread: it walks over the whole heap.
-    if (calm_.look(http_->connections() + stats.total.parked + stats.total.in_flight))
+    const TransportStats open = transports();
+    if (calm_.look(open.http_connections + open.ext_proc_streams + stats.total.parked +
+                   stats.total.in_flight))
       asio::post(preparer_, [] { ::malloc_trim(0); });
     look_around();
   });
@@ -255,7 +295,8 @@ ReloadResult Host::swap(Preparation preparation) {
       [&](Engine& engine, TimeNs now) { return engine.reconfigure(now, std::move(p.pipeline)); });
   if (!swapped) return refuse(engine_refusal(options_.config, swapped.error()));
   // Requests read by the old routing carry its generation; the engine translates.
-  http_->reconfigure(p.http);
+  if (http_) http_->reconfigure(p.http);
+  if (ext_proc_) ext_proc_->reconfigure(p.ext_proc);
   pool_->configure(std::move(p.pool));
   set_up_logging(p.config);
   const std::string warnings = preparation.messages + what_stays(p.config);
@@ -270,12 +311,19 @@ ReloadResult Host::swap(Preparation preparation) {
 std::string Host::what_stays(const config::Config& next) const {
   const auto text = [](const auto& address) { return address ? address->text : std::string(); };
   const auto http = [](const config::Config& c) { return c.http ? c.http->address.text : ""; };
+  const auto ext_proc = [](const config::Config& c) {
+    if (!c.ext_proc) return std::string();
+    const config::Tls tls = c.ext_proc->tls.value_or(config::Tls());
+    return fmt::format("{} {} {} {}", c.ext_proc->address.text, tls.cert.string(), tls.key.string(),
+                       tls.client_ca.string());
+  };
   std::string out;
   const auto stays = [&](const char* what) {
     out += fmt::format("{}: warning: {} takes effect at the next start\n", options_.config.string(),
                        what);
   };
   if (http(next) != http(started_with_)) stays("[listen.http] address");
+  if (ext_proc(next) != ext_proc(started_with_)) stays("[listen.ext_proc] address or tls");
   if (text(next.admin) != text(started_with_.admin)) stays("[admin] address");
   if (next.decisions_file != started_with_.decisions_file) stays("[log] decisions");
   return out;
@@ -285,6 +333,7 @@ std::string Host::what_stays(const config::Config& next) const {
 
 void Host::drain() {
   draining_ = true;
+  tell_health();
   spdlog::info(
       "draining: not ready from now on; new requests are refused in {} ms, everything ends in {} "
       "ms",
@@ -329,12 +378,14 @@ bool Host::nothing_left() {
     return total.parked + total.in_flight == 0;
   });
   if (!engine_empty) return false;
-  http_->retire();
-  return http_->connections() == 0;
+  if (http_) http_->retire();
+  const TransportStats open = transports();
+  return open.http_connections + open.ext_proc_streams == 0;
 }
 
 int Host::finish() {
-  http_->stop();
+  if (http_) http_->stop();
+  if (ext_proc_) ext_proc_->stop();
   preparer_.join();
   pool_->stop();
   admin_.reset();

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "host/config/values.h"
+#include "host/ext_proc/tls.h"
 #include "host/scheduler/decision_log_file.h"
 #include "host/serve/build_pipeline.h"
 
@@ -71,6 +72,40 @@ void declare_columns(RoutingOptions& routing, PoolSettings& pool) {
         {.kind = EndpointColumn::Kind::kMetric, .name = c.name, .absent = c.absent});
 }
 
+// What both transports' settings have alike. LISTENER: of one of them.
+template <typename Listener>
+void fill(TransportSettings& settings, const Listener& listener, const config::Config& config,
+          config::StreamUsage usage, std::shared_ptr<const Routing> routing) {
+  settings.error_format = listener.error_format;
+  settings.expose_endpoint = listener.expose_endpoint;
+  settings.max_body = listener.max_body;
+  settings.body_timeout_ns = listener.body_timeout_ns;
+  settings.upstream = config.upstream;
+  settings.stream_usage = config.stream_usage.value_or(usage);
+  settings.body_bytes_max = config.max_bytes;
+  settings.routing = std::move(routing);
+}
+
+std::shared_ptr<const HttpSettings> http_settings(const config::Config& config,
+                                                  std::shared_ptr<const Routing> routing) {
+  const config::HttpListener listener = config.http.value_or(config::HttpListener());
+  auto settings = std::make_shared<HttpSettings>();
+  fill(*settings, listener, config, config::StreamUsage::kInject, std::move(routing));
+  settings->max_header = listener.max_header;
+  settings->header_timeout_ns = listener.header_timeout_ns;
+  return settings;
+}
+
+std::shared_ptr<const ExtProcSettings> ext_proc_settings(const config::Config& config,
+                                                         std::shared_ptr<const Routing> routing) {
+  const config::ExtProcListener listener = config.ext_proc.value_or(config::ExtProcListener());
+  auto settings = std::make_shared<ExtProcSettings>();
+  fill(*settings, listener, config, config::StreamUsage::kCount, std::move(routing));
+  settings->max_endpoints = config.picker_max_endpoints;
+  settings->scores = listener.scores;
+  return settings;
+}
+
 }  // namespace
 
 std::string engine_refusal(const std::filesystem::path& file, const std::string& why) {
@@ -83,6 +118,7 @@ std::string engine_refusal(const std::filesystem::path& file, const std::string&
 std::vector<config::SocketAddress> listeners(const config::Config& config) {
   std::vector<config::SocketAddress> out;
   if (config.http) out.push_back(config.http->address);
+  if (config.ext_proc) out.push_back(config.ext_proc->address);
   if (config.admin) out.push_back(*config.admin);
   return out;
 }
@@ -98,6 +134,10 @@ Preparation prepare(const std::filesystem::path& file, uint64_t seed,
     if (!config->decisions_file.empty())
       if (auto fine = DecisionLogFile::can_open(config->decisions_file); !fine)
         diagnostics.error({}, "[log] decisions: " + fine.error());
+    if (config->ext_proc && config->ext_proc->tls)
+      if (auto good = ext_proc::check(*config->ext_proc->tls); !good)
+        diagnostics.error({}, "[listen.ext_proc] " + good.error(),
+                          "PEM files that this user may read; the key without a passphrase");
     built = build_pipeline(*config, diagnostics);
   }
   result.messages = diagnostics.render();
@@ -125,14 +165,11 @@ Preparation prepare(const std::filesystem::path& file, uint64_t seed,
     result.messages += routes.error() + "\n";
     return result;
   }
-  auto http = std::make_shared<HttpSettings>();
-  http->stream_usage = config->stream_usage.value_or(config::StreamUsage::kInject);
-  if (config->http) http->listener = *config->http;
-  http->upstream = config->upstream;
-  http->body_bytes_max = config->max_bytes;
-  http->routing = *routes;
+  const auto http = http_settings(*config, *routes);
+  const auto ext_proc = ext_proc_settings(*config, *routes);
   result.exit_code = kExitOk;
-  result.prepared = Prepared{std::move(*config), std::move(*built.pipeline), std::move(pool), http};
+  result.prepared =
+      Prepared{std::move(*config), std::move(*built.pipeline), std::move(pool), http, ext_proc};
   return result;
 }
 

@@ -13,6 +13,7 @@
 #include "core/pipeline.h"
 #include "host/config/config.h"
 #include "host/exit_codes.h"
+#include "host/ext_proc/settings.h"
 #include "host/http/settings.h"
 #include "host/pool/pool.h"
 
@@ -23,6 +24,7 @@ struct Prepared {
   Pipeline pipeline;
   PoolSettings pool;
   std::shared_ptr<const HttpSettings> http;
+  std::shared_ptr<const ExtProcSettings> ext_proc;
 };
 
 struct Preparation {

@@ -11,7 +11,7 @@ constexpr Mistake kMistakes[] = {
      R"(pipeline.toml:1:1: error: the file does not say which schema it follows
       hint: begin the file with schema = 1
 pipeline.toml:1:1: error: no listener: nobody could send a request
-      hint: add [listen.http]
+      hint: add [listen.http], or [listen.ext_proc] for a gateway in front
 pipeline.toml:1:1: error: no endpoints: nobody could answer a request
       hint: add [[pool.endpoints]] with name and address, or pool.endpoints_file
 )"},
@@ -160,14 +160,7 @@ directories = ["/nonexistent/plugins"]
 name = "a"
 address = "127.0.0.1:1"
 )",
-     R"(pipeline.toml:2:1: error: no usable listener: listen.ext_proc is not built yet
-    2 | [listen.ext_proc]
-      | ^
-      hint: add [listen.http]
-pipeline.toml:2:9: warning: listen.ext_proc is not built yet; nothing acts instead
-    2 | [listen.ext_proc]
-      |         ^
-)"},
+     ""},
     {"no_endpoints", "",
      R"(schema = 1
 [listen.http]

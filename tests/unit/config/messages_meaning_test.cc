@@ -65,10 +65,7 @@ address = "localhost:8080"
      R"([listen.ext_proc]
 address = "0.0.0.0:9002"
 )",
-     R"(pipeline.toml:6:9: warning: listen.ext_proc is not built yet; listen.http alone acts
-    6 | [listen.ext_proc]
-      |         ^
-pipeline.toml:7:11: error: "0.0.0.0:9002" is not loopback, and there is no tls
+     R"(pipeline.toml:7:11: error: "0.0.0.0:9002" is not loopback, and there is no tls
     7 | address = "0.0.0.0:9002"
       |           ^
       hint: add tls = { cert = ..., key = ... }, or insecure = true if the network is yours
@@ -469,33 +466,44 @@ decisions = ""
       |             ^
 )"},
     {"not_built_yet", kBase,
-     R"([listen.ext_proc]
-[plugins]
+     R"([plugins]
 watch = true
 [[band]]
 name = "default"
 fairness = { use = "vtc", mode = "shadow" }
+)",
+     R"(pipeline.toml:7:1: warning: plugins.watch is not built yet; a reload (SIGHUP or POST /reload) acts instead
+    7 | watch = true
+      | ^
+pipeline.toml:10:27: warning: mode "shadow" is not built yet; the built-in policy of the slot acts instead
+   10 | fairness = { use = "vtc", mode = "shadow" }
+      |                           ^
+)"},
+    {"for_gateways_only", kBase,
+     R"([[trust]]
+from = ["mtls:gateway"]
+[picker]
+max_endpoints = 2
+)",
+     R"(pipeline.toml:7:9: warning: "mtls:gateway" trusts nobody: no client shows a certificate
+    7 | from = ["mtls:gateway"]
+      |         ^
+      hint: listen.ext_proc asks for one if its tls has client_ca
+pipeline.toml:9:17: warning: nobody is given a list: one endpoint is picked
+    9 | max_endpoints = 2
+      |                 ^
+      hint: lists are for gateways that fall back by themselves, on listen.ext_proc
+)"},
+    {"gateways_with_certificates", kBase,
+     R"([listen.ext_proc]
+address = "0.0.0.0:9002"
+tls = { cert = "c.pem", key = "k.pem", client_ca = "ca.pem" }
 [[trust]]
 from = ["mtls:gateway"]
 [picker]
 max_endpoints = 2
 )",
-     R"(pipeline.toml:6:9: warning: listen.ext_proc is not built yet; listen.http alone acts
-    6 | [listen.ext_proc]
-      |         ^
-pipeline.toml:8:1: warning: plugins.watch is not built yet; a reload (SIGHUP or POST /reload) acts instead
-    8 | watch = true
-      | ^
-pipeline.toml:11:27: warning: mode "shadow" is not built yet; the built-in policy of the slot acts instead
-   11 | fairness = { use = "vtc", mode = "shadow" }
-      |                           ^
-pipeline.toml:13:9: warning: "mtls:gateway" is not built yet; it trusts nobody
-   13 | from = ["mtls:gateway"]
-      |         ^
-pipeline.toml:15:1: warning: picker.max_endpoints above 1 is not built yet; one endpoint is picked
-   15 | max_endpoints = 2
-      | ^
-)"},
+     ""},
     {"capacity_out_of_range", kBase,
      R"([pool.capacity]
 mode = "learn"

@@ -136,6 +136,9 @@ LogRecord arbitrary(Kind kind, std::string& name, std::vector<uint32_t>& members
     case Kind::kRequeue:
       r.seq = u64(), r.cls = u32();
       break;
+    case Kind::kServed:
+      r.seq = u64(), r.endpoint = u32();
+      break;
     case Kind::kEnd:
       r.seq = u64(), r.outcome = static_cast<Outcome>(*rc::gen::inRange(0, kOutcomes));
       break;
@@ -161,7 +164,8 @@ LogRecord arbitrary(Kind kind, std::string& name, std::vector<uint32_t>& members
 RC_GTEST_PROP(DecisionLogLine, ComesBackUnchanged, ()) {
   std::string name = *rc::gen::container<std::string>(rc::gen::arbitrary<char>());
   std::vector<uint32_t> members = *rc::gen::arbitrary<std::vector<uint32_t>>();
-  const LogRecord record = arbitrary(static_cast<Kind>(*rc::gen::inRange(0, 12)), name, members);
+  const LogRecord record = arbitrary(
+      static_cast<Kind>(*rc::gen::inRange(0, static_cast<int>(Kind::kClose) + 1)), name, members);
   const std::string line = line_of(record);
   RC_ASSERT(line.find('\n') == std::string::npos);
   ParsedRecord parsed;

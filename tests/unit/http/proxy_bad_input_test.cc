@@ -55,8 +55,8 @@ TEST_F(ProxyTest, BadChunksAreRefused) {
 }
 
 TEST_F(ProxyTest, LimitsOfHeadAndBody) {
-  settings.listener.max_header = 1000;
-  settings.listener.max_body = 1000;
+  settings.max_header = 1000;
+  settings.max_body = 1000;
   add_server(serve_forever);
   const Running running = start();
   auto client = connect();
@@ -120,8 +120,8 @@ TEST_F(ProxyTest, WhatTheHeadForbidsIsRefusedBeforeTheBody) {
 }
 
 TEST_F(ProxyTest, SlowHeadsAndBodiesRunOut) {
-  settings.listener.header_timeout_ns = 50'000'000;
-  settings.listener.body_timeout_ns = 50'000'000;
+  settings.header_timeout_ns = 50'000'000;
+  settings.body_timeout_ns = 50'000'000;
   add_server(serve_forever);
   const Running running = start();
   auto client = connect();
@@ -173,7 +173,7 @@ TEST_F(ProxyTest, UnknownPathsMethodsAndModels) {
 }
 
 TEST_F(ProxyTest, ErrorsInTheWordsOfLlmD) {
-  settings.listener.error_format = config::ErrorFormat::kLlmD;
+  settings.error_format = config::ErrorFormat::kLlmD;
   const Running running = start();
   const RawMessage got = ask(post("{"));
   EXPECT_EQ(got.header("content-type"), "text/plain");
@@ -203,7 +203,7 @@ TEST_F(ProxyTest, OddRequestIdsAreReplaced) {
 
 // Mutated requests: the proxy answers or closes, and goes on serving others.
 TEST_F(ProxyTest, MutatedRequestsNeverBreakIt) {
-  settings.listener.header_timeout_ns = settings.listener.body_timeout_ns = 200'000'000;
+  settings.header_timeout_ns = settings.body_timeout_ns = 200'000'000;
   add_server(serve_forever);
   const Running running = start();
   std::mt19937_64 random(21);

@@ -32,10 +32,20 @@ class FakeBackends : public Backends {
     const auto found = addresses_.find(slot);
     return found == addresses_.end() ? nullptr : found->second;
   }
-  std::optional<uint32_t> any() const override {
+  ClassId class_of_all() const override { return 0; }
+  std::optional<uint32_t> any(const std::vector<uint32_t>* only) const override {
     const std::lock_guard lock(mutex_);
-    if (addresses_.empty()) return std::nullopt;
-    return addresses_.begin()->first;
+    for (const auto& [slot, address] : addresses_)
+      if (only == nullptr || std::ranges::count(*only, slot) != 0) return slot;
+    return std::nullopt;
+  }
+  std::vector<uint32_t> slots_where(
+      const std::function<bool(const EndpointAddress&)>& match) const override {
+    const std::lock_guard lock(mutex_);
+    std::vector<uint32_t> slots;
+    for (const auto& [slot, address] : addresses_)
+      if (match(*address)) slots.push_back(slot);
+    return slots;
   }
   std::vector<std::string> models() const override { return {"learnt", "m"}; }
   void succeeded(uint32_t) override { ++successes; }

@@ -337,7 +337,7 @@ TEST_F(ProxyTest, WithoutAnEndpointTheyGet503) {
 }
 
 TEST_F(ProxyTest, EndpointsAreNotNamedWhereThatIsTurnedOff) {
-  settings.listener.expose_endpoint = false;
+  settings.expose_endpoint = false;
   add_server(serve_forever);
   const Running running = start();
   EXPECT_FALSE(ask(post(kBody)).has("x-sluice-endpoint"));
@@ -350,7 +350,7 @@ TEST_F(ProxyTest, AReloadIsForNewRequests) {
   const auto client = connect();
   client->send(post(kBody));
   EXPECT_TRUE(client->read_message().has("x-sluice-endpoint"));
-  settings.listener.expose_endpoint = false;
+  settings.expose_endpoint = false;
   server->reconfigure(make_settings());
   // The same connection stays.
   EXPECT_TRUE(eventually([&] {

@@ -104,7 +104,7 @@ TEST(ModelClasses, RepeatingTheSameChangesNothing) {
 TEST(ModelClasses, NamesBeyondTheLimitAreLeftOutUntilOldOnesAreForgotten) {
   Classes classes;
   std::vector<std::string> names;
-  for (size_t i = 0; i + 1 < kClassesMax; i++) names.push_back("m" + std::to_string(i));
+  for (size_t i = 0; i + 2 < kClassesMax; i++) names.push_back("m" + std::to_string(i));
   classes.update({serves(0, names)}, 1);
   EXPECT_EQ(classes.classes.size(), kClassesMax);
   EXPECT_EQ(classes.classes.left_out(), 0u);
