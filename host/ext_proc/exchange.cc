@@ -317,9 +317,9 @@ void Exchange::closed() {
     answer_ended();
   } else if (context_.open()) {
     context_.record.outcome = context_.withdraw(Outcome::kClientGone, Outcome::kCancelled);
-  } else if (picked_) {
+  } else if (picked_ && answer_ != Answer::kEnded) {
     context_.record.outcome = Outcome::kClientGone;
-  } else {
+  } else if (answer_ == Answer::kNone) {
     recorded_ = true;  // it left before there was anything to tell of
   }
   end(grpc::Status::OK);

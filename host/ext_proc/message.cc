@@ -35,6 +35,13 @@ Pieces cut_out(const std::vector<grpc::Slice>& slices, size_t begin, size_t end)
 
 bool skip(CodedInputStream& in, uint32_t tag) { return WireFormatLite::SkipField(&in, tag); }
 
+// Whether a value was all there: a stream that is cut off ends before its limit.
+bool ends_at_limit(CodedInputStream& in, CodedInputStream::Limit before) {
+  const bool whole = in.ConsumedEntireMessage() && in.BytesUntilLimit() == 0;
+  in.PopLimit(before);
+  return whole;
+}
+
 // Reads the HttpBody that is the next field's value; says where in the message its body lies.
 bool read_body(CodedInputStream& in, size_t& begin, size_t& end, bool& end_of_stream) {
   uint32_t size = 0;
@@ -62,18 +69,14 @@ bool read_body(CodedInputStream& in, size_t& begin, size_t& end, bool& end_of_st
       return false;
     }
   }
-  if (!in.ConsumedEntireMessage()) return false;
-  in.PopLimit(limit);
-  return true;
+  return ends_at_limit(in, limit);
 }
 
 bool read_message(CodedInputStream& in, google::protobuf::MessageLite& message) {
   uint32_t size = 0;
   if (!in.ReadVarint32(&size)) return false;
   const auto limit = in.PushLimit(static_cast<int>(size));
-  if (!message.MergePartialFromCodedStream(&in) || !in.ConsumedEntireMessage()) return false;
-  in.PopLimit(limit);
-  return true;
+  return message.MergePartialFromCodedStream(&in) && ends_at_limit(in, limit);
 }
 
 void put_varint(std::string& out, uint64_t value) {

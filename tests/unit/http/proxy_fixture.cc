@@ -81,16 +81,8 @@ void ProxyTest::launch() {
     e.set_class(now, 0, members);
   });
   const auto sink = [this](const RequestRecord& r) {
-    KeptRecord kept{r,
-                    std::string(r.request_id),
-                    std::string(r.flow),
-                    std::string(r.band),
-                    std::string(r.model),
-                    std::string(r.target),
-                    std::string(r.endpoint),
-                    std::string(r.refusal)};
     const std::lock_guard lock(mutex_);
-    records_.push_back(std::move(kept));
+    records_.emplace_back(r);
   };
   server = std::make_unique<HttpServer>(*scheduler, backends, make_settings(), sink,
                                         HttpServer::Options{threads, 1});
