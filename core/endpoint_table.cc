@@ -334,6 +334,7 @@ uint32_t EndpointTable::derive(uint32_t parent, const Narrowing& narrowing) {
   classes_[cls].narrowing = narrowing;
   derived_.emplace(key, cls);
   set_members(cls, rest);
+  if (rest.empty()) changed_.push_back(cls);  // its number may have stood for another set
   return cls;
 }
 

@@ -2,6 +2,7 @@
 // every promise that the decision log can show is kept, and the same history gives the same
 // decisions.
 
+#include <map>
 #include <set>
 
 #include "core/decision_checker.h"
@@ -123,6 +124,7 @@ class History {
     if (random_.below(4) == 0) p.bands.erase(p.bands.begin() + static_cast<int>(random_.below(3)));
     p.default_band = static_cast<uint32_t>(random_.below(p.bands.size()));
     if (random_.below(3) == 0) p.wait_for_better = {.min_gain = 0.1, .wait_max_ns = 2000};
+    p.ranks = random_.below(2) == 0;
     p.requests_max = random_.below(2) == 0 ? 40 : 0;
     p.flows_max = 1 + static_cast<uint32_t>(random_.below(8));
     p.flow_idle_ttl_ns = 50000;
@@ -150,7 +152,11 @@ class History {
         complete();
         break;
       case 10:
-        if (const RequestId id = any(); id.seq != 0) engine_->cancel(now_, id);
+        if (const RequestId id = any(); id.seq != 0 && random_.below(2) == 0) {
+          engine_->cancel(now_, id);
+        } else if (id.seq != 0) {
+          engine_->served_by(now_, id, slot());
+        }
         break;
       case 11:
         if (const RequestId id = any(); id.seq != 0)
@@ -188,6 +194,7 @@ class History {
         if (const TimeNs due = engine_->next_deadline(); due != kNever) now_ = std::max(now_, due);
         engine_->advance(now_);
     }
+    for (const Decision& d : engine_->decisions()) check_choice(d);
     for (const Decision& d : engine_->decisions())
       for (uint64_t part :
            {static_cast<uint64_t>(d.kind), d.id.seq, uint64_t{d.endpoint}, uint64_t{d.attempt},
@@ -197,6 +204,23 @@ class History {
     ASSERT_GT(engine_->next_deadline(), now_) << "it would be called again and again";
     const auto wrong = engine_->audit();
     ASSERT_FALSE(wrong) << *wrong;
+  }
+
+  // A request with a subset went to a member of it; where choices are ranked, the one is the first.
+  void check_choice(const Decision& d) {
+    if (d.kind != Decision::Kind::kDispatch) return;
+    const auto allowed = only_.find(d.id.seq);
+    if (allowed != only_.end()) {
+      ASSERT_EQ(std::ranges::count(allowed->second, d.endpoint), 1);
+    }
+    if (!engine_->pipeline().ranks) {
+      EXPECT_TRUE(d.ranked.empty());
+      return;
+    }
+    ASSERT_FALSE(d.ranked.empty());
+    EXPECT_EQ(d.ranked.front().endpoint, d.endpoint);
+    std::set<uint32_t> seen;
+    for (const Ranked& ranked : d.ranked) EXPECT_TRUE(seen.insert(ranked.endpoint).second);
   }
 
   void set_endpoint() {
@@ -231,7 +255,12 @@ class History {
     s.prompt_tokens = static_cast<uint32_t>(random_.below(500));
     s.output_expected = static_cast<uint32_t>(random_.below(100));
     if (random_.below(6) == 0) s.wall_deadline_ns = now_ + random_.below(5000);
+    std::vector<uint32_t> only;
+    for (uint32_t slot = 0; slot < kSlots; ++slot)
+      if (random_.below(2) == 0) only.push_back(slot);
+    if (random_.below(4) == 0) s.only = only;
     ids_.push_back(engine_->submit(now_, s));
+    if (s.only) only_[ids_.back().seq] = only;
   }
   void complete() {
     for (int tries = 0; tries < 8; ++tries) {
@@ -244,7 +273,8 @@ class History {
                              .has_usage = random_.below(2) == 0,
                              .prompt_tokens = static_cast<uint32_t>(random_.below(600)),
                              .cached_tokens = static_cast<uint32_t>(random_.below(600)),
-                             .output_tokens = static_cast<uint32_t>(random_.below(200))}))
+                             .output_tokens = static_cast<uint32_t>(random_.below(200)),
+                             .was_full = random_.below(8) == 0}))
         return;
     }
   }
@@ -267,6 +297,7 @@ class History {
   std::unique_ptr<Engine> engine_;
   DecisionChecker checker_;
   std::vector<RequestId> ids_;
+  std::map<uint64_t, std::vector<uint32_t>> only_;  // by sequence
   uint64_t hash_ = 0, dispatches_ = 0, contested_ = 0, asked_ = 0;
 };
 

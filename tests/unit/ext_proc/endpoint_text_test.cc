@@ -44,9 +44,9 @@ TEST_F(SlotsNamed, ByListsAndByTextsWithCommas) {
 }
 
 TEST_F(SlotsNamed, NothingThatIsNoAddressOrIsNotThere) {
-  for (const char* text : {"", ",", "10.0.0.2", "10.0.0.1:", "10.0.0.1:0", "10.0.0.1:80000",
-                           "10.0.0.1:8000x", "gpu-0", "localhost:8000", "[fd00::1", "[fd00::1]8000",
-                           "[fd00::1]:", "10.0.0.1:8000:1", "*"})
+  for (const char* text :
+       {"", ",", "10.0.0.2", "10.0.0.1:", "10.0.0.1:0", "10.0.0.1:80000", "10.0.0.1:8000x", "gpu-0",
+        "localhost:8000", "[fd00::1", "[fd00::1]8000", "[fd00::1]:", "10.0.0.1:8000:1", "*"})
     EXPECT_THAT(slots_named(backends, {text}), IsEmpty()) << text;
 }
 

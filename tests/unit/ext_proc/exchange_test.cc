@@ -41,9 +41,7 @@ class ExchangeTest : public testing::Test {
     EXPECT_EQ(rig.audit(), std::nullopt);
     EXPECT_EQ(rig.body_bytes, 0u);
   }
-  uint64_t ended(Outcome outcome) {
-    return rig.stats().total.ended[static_cast<size_t>(outcome)];
-  }
+  uint64_t ended(Outcome outcome) { return rig.stats().total.ended[static_cast<size_t>(outcome)]; }
   static config::Config renaming() {
     config::Config config;
     config.bands.emplace_back().limits.name = "default";
@@ -81,8 +79,8 @@ TEST_F(ExchangeTest, HoldsBackAllUntilItIsDispatchedAndLetsItGoUnchanged) {
                 .string_value(),
             "10.0.0.1:8000");
   EXPECT_EQ(body_in(responses), body);
-  EXPECT_TRUE(responses[1].request_body().response().body_mutation().streamed_response()
-                  .end_of_stream());
+  EXPECT_TRUE(
+      responses[1].request_body().response().body_mutation().streamed_response().end_of_stream());
 
   stream->send(ok());
   const auto head = stream->take();
@@ -134,10 +132,10 @@ TEST_F(ExchangeTest, AnAnswersChunkUpTo64KiBPassesAsItIsAndALongerOneIsCut) {
   const auto responses = stream->take();
   ASSERT_EQ(responses.size(), 2u);
   EXPECT_EQ(answer_in(responses), std::string(65'537, 'b'));
-  EXPECT_FALSE(responses[0].response_body().response().body_mutation().streamed_response()
-                   .end_of_stream());
-  EXPECT_TRUE(responses[1].response_body().response().body_mutation().streamed_response()
-                  .end_of_stream());
+  EXPECT_FALSE(
+      responses[0].response_body().response().body_mutation().streamed_response().end_of_stream());
+  EXPECT_TRUE(
+      responses[1].response_body().response().body_mutation().streamed_response().end_of_stream());
 }
 
 TEST_F(ExchangeTest, TrailersEndTheBodyAndAreAnsweredLast) {
@@ -148,8 +146,8 @@ TEST_F(ExchangeTest, TrailersEndTheBodyAndAreAnsweredLast) {
   stream->send(request_trailers({{"x-sum", "1"}, {"x-gateway-destination-endpoint", "6.6.6.6:6"}}));
   auto responses = stream->take();
   ASSERT_EQ(responses.size(), 3u);
-  EXPECT_FALSE(responses[1].request_body().response().body_mutation().streamed_response()
-                   .end_of_stream());
+  EXPECT_FALSE(
+      responses[1].request_body().response().body_mutation().streamed_response().end_of_stream());
   ASSERT_TRUE(responses[2].has_request_trailers());
   const auto& mutation = responses[2].request_trailers().header_mutation();
   EXPECT_THAT(mutation.remove_headers(), ElementsAre("x-gateway-destination-endpoint"));
@@ -306,8 +304,7 @@ TEST_F(ExchangeTest, ListsToFallBackOnAndScoresAreToldIfAsked) {
   EXPECT_EQ(std::ranges::count(list, ','), 1);
   const auto& fields = response.dynamic_metadata().fields().at("envoy.lb").struct_value().fields();
   EXPECT_EQ(fields.at("x-gateway-destination-endpoint").string_value(), list);
-  const auto& scores =
-      fields.at("x-gateway-destination-endpoint-scores").struct_value().fields();
+  const auto& scores = fields.at("x-gateway-destination-endpoint-scores").struct_value().fields();
   EXPECT_EQ(scores.size(), 3u);
   EXPECT_EQ(scores.at(list.substr(0, list.find(','))).number_value(), 1);  // nothing in flight
 
@@ -317,9 +314,8 @@ TEST_F(ExchangeTest, ListsToFallBackOnAndScoresAreToldIfAsked) {
   (*space.mutable_fields())["x-gateway-destination-endpoint-served"].set_string_value(
       list.substr(list.find(',') + 1));
   stream->send(served);
-  const std::string name =
-      *set_to(stream->take().at(0).response_headers().response().header_mutation(),
-              "x-sluice-endpoint");
+  const std::string name = *set_to(
+      stream->take().at(0).response_headers().response().header_mutation(), "x-sluice-endpoint");
   for (const EndpointStats& endpoint : three.stats().endpoints)
     EXPECT_EQ(endpoint.in_flight, "gpu-" + std::to_string(endpoint.slot) == name ? 1u : 0u);
   EXPECT_NE("10.0.0." + std::to_string(std::stoi(name.substr(4)) + 1) + ":8000",
@@ -443,9 +439,9 @@ TEST_F(ExchangeTest, AGatewaysOwnAnswerEndsWhatIsParked) {
   const auto responses = stream->take();
   ASSERT_EQ(responses.size(), 2u);
   EXPECT_EQ(answer_in(responses), "timeout");
-  EXPECT_EQ(set_to(responses[0].response_headers().response().header_mutation(),
-                   "x-sluice-endpoint"),
-            std::nullopt);
+  EXPECT_EQ(
+      set_to(responses[0].response_headers().response().header_mutation(), "x-sluice-endpoint"),
+      std::nullopt);
   stream->exchange().closed();
   EXPECT_EQ(one.records.at(0).record.outcome, Outcome::kCancelled);
 }
@@ -457,15 +453,15 @@ TEST_F(ExchangeTest, AStreamMayBeginWithTheAnswer) {
   stream->send(response_trailers());
   const auto responses = stream->take();
   ASSERT_EQ(responses.size(), 3u);
-  EXPECT_TRUE(removes(responses[0].response_headers().response().header_mutation(),
-                      "x-sluice-reason"));
+  EXPECT_TRUE(
+      removes(responses[0].response_headers().response().header_mutation(), "x-sluice-reason"));
   EXPECT_TRUE(stream->exchange().over());
   EXPECT_TRUE(rig.records.empty());
 }
 
 TEST_F(ExchangeTest, LocalRepliesAreNoAnswersOfTheServer) {
-  for (const std::string why : {"upstream_reset_before_response_started{x}",
-                                "request_overall_timeout", "via_upstream"}) {
+  for (const std::string why :
+       {"upstream_reset_before_response_started{x}", "request_overall_timeout", "via_upstream"}) {
     const auto stream = rig.open();
     const int failures = rig.backends.failures;
     stream->send(post());

@@ -35,8 +35,7 @@ RC_GTEST_PROP(Incoming, ReadsBodiesInWhateverSlices, ()) {
   const auto body = *rc::gen::container<std::string>(rc::gen::arbitrary<char>());
   const bool end = *rc::gen::arbitrary<bool>(), of_request = *rc::gen::arbitrary<bool>();
   const size_t size = *rc::gen::inRange<size_t>(1, 40);
-  pb::ProcessingRequest message =
-      of_request ? request_body(body, end) : response_body(body, end);
+  pb::ProcessingRequest message = of_request ? request_body(body, end) : response_body(body, end);
   if (*rc::gen::arbitrary<bool>()) message = with_subset(message, {"10.0.0.1"});
   Incoming incoming;
   RC_ASSERT(incoming.decode(cut(message.SerializeAsString(), size)));

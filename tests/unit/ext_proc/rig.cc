@@ -33,8 +33,8 @@ Rig::Rig(std::vector<uint32_t> limits, config::Config config, Pipeline pipeline)
   if (config.bands.empty()) {
     config.bands.emplace_back().limits.name = "default";
     config.flow_key = {{config::FlowComponent::Kind::kModel, ""}};
-    config.trust = {{{"127.0.0.0/8"},
-                     {"x-llm-d-inference-fairness-id", "x-llm-d-inference-objective"}}};
+    config.trust = {
+        {{"127.0.0.0/8"}, {"x-llm-d-inference-fairness-id", "x-llm-d-inference-objective"}}};
   }
   auto routing = Routing::create(config, {.generation = 1});
   must(routing.ok(), "no routing");
@@ -70,7 +70,8 @@ struct Rig::Stream::Inbox {
   std::vector<Decision> decisions;
 
   struct Box : Waiter {
-    Box(std::weak_ptr<Inbox> to, std::string model) : inbox(std::move(to)), name(std::move(model)) {}
+    Box(std::weak_ptr<Inbox> to, std::string model)
+        : inbox(std::move(to)), name(std::move(model)) {}
     void on_decision(const Decision& decision) override {
       if (const auto alive = inbox.lock()) alive->decisions.push_back(decision);
     }
@@ -129,9 +130,8 @@ pb::ProcessingRequest request_headers(const HeaderList& headers, bool end_of_str
 }
 
 pb::ProcessingRequest post(const HeaderList& more) {
-  HeaderList headers = {{":method", "POST"},
-                        {":path", "/v1/chat/completions"},
-                        {"content-type", "application/json"}};
+  HeaderList headers = {
+      {":method", "POST"}, {":path", "/v1/chat/completions"}, {"content-type", "application/json"}};
   headers.insert(headers.end(), more.begin(), more.end());
   return request_headers(headers);
 }
@@ -187,10 +187,10 @@ pb::ProcessingRequest with_modes(pb::ProcessingRequest message, BodyMode request
 
 pb::ProcessingRequest with_subset(pb::ProcessingRequest message,
                                   const std::vector<std::string>& endpoints) {
-  auto& space = (*message.mutable_metadata_context()
-                      ->mutable_filter_metadata())["envoy.lb.subset_hint"];
-  auto& list = *(*space.mutable_fields())["x-gateway-destination-endpoint-subset"]
-                    .mutable_list_value();
+  auto& space =
+      (*message.mutable_metadata_context()->mutable_filter_metadata())["envoy.lb.subset_hint"];
+  auto& list =
+      *(*space.mutable_fields())["x-gateway-destination-endpoint-subset"].mutable_list_value();
   for (const std::string& endpoint : endpoints) list.add_values()->set_string_value(endpoint);
   return message;
 }
