@@ -24,6 +24,10 @@ void add_demo_command(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(1.0, 86'400.0));
   command->add_option("--runs", options->runs, "How often; the figures are medians")
       ->check(CLI::Range(1u, 100u));
+  command->add_option("--envoy", options->envoy, "Envoy's program, for the scenario of that name")
+      ->capture_default_str();
+  command->add_option("--envoy-bootstrap", options->envoy_bootstrap, "What it is started with")
+      ->capture_default_str();
   command->add_option("--json", options->json, "Write all figures to this file");
   command->add_option("--seed", options->seed, "Of the lengths asked for")->capture_default_str();
   command->add_flag("--plain", options->plain, "Plain lines even on a terminal");

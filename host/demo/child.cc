@@ -63,7 +63,7 @@ Result<Child> Child::start(const std::vector<std::string>& arguments,
     ::setpgid(0, 0);
     ::dup2(piped ? ends[1] : log_fd, STDOUT_FILENO);
     ::dup2(log_fd, STDERR_FILENO);
-    ::execv(program, argv.data());
+    ::execvp(program, argv.data());
     ::_exit(kExecFailed);
   }
   const int fork_errno = errno;

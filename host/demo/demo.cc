@@ -94,7 +94,8 @@ int run_demo(const DemoOptions& options) {
   display.line(fmt::format("{}: {}", scenario.value().name, scenario.value().title));
   if (options.keep) display.line("files: " + directory.path().string());
 
-  Stage stage(scenario.value(), directory.path(), options.seed, display);
+  Stage stage(scenario.value(), directory.path(), {options.envoy, options.envoy_bootstrap},
+              options.seed, display);
   std::vector<std::vector<PartResult>> runs;
   for (uint32_t run = 0; run < scenario.value().runs; ++run) {
     auto parts = stage.play(run);

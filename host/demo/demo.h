@@ -21,6 +21,8 @@ struct DemoOptions {
   std::filesystem::path json;   // where all figures go; empty = nowhere
   std::filesystem::path trace;  // plays this instead of a scenario; empty = none
   TraceScale scale;             // of the trace
+  std::string envoy = "envoy";  // the program, for the scenario of that name
+  std::filesystem::path envoy_bootstrap = "conf/envoy.yaml";
   uint64_t seed = 1;
   bool plain = false;  // no picture even on a terminal
   bool keep = false;   // leaves the temporary directory

@@ -7,10 +7,10 @@ namespace sluice::demo {
 std::string pipeline_text(const PipelineSpec& spec) {
   std::string text = fmt::format(
       "schema = 1\n\n"
-      "[listen.http]\naddress = \"127.0.0.1:{}\"\n\n"
+      "[listen.{}]\naddress = \"127.0.0.1:{}\"\n\n"
       "[admin]\naddress = \"127.0.0.1:{}\"\n\n"
       "[pool.capacity]\n",
-      spec.http_port, spec.admin_port);
+      spec.gateway ? "ext_proc" : "http", spec.http_port, spec.admin_port);
   text += spec.gateways == 0 ? fmt::format(
                                    "mode = \"fixed\"\nmax_in_flight = {}\n"
                                    "max_in_flight_tokens = {}\n\n",

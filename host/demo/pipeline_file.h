@@ -14,6 +14,7 @@ struct BandSpec {
 
 struct PipelineSpec {
   uint16_t http_port = 0, admin_port = 0;
+  bool gateway = false;  // it is Envoy's: http_port is that of the ext_proc server
   struct Server {
     uint16_t port = 0;
     std::string model;

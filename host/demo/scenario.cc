@@ -137,6 +137,21 @@ Scenario auto_scenario() {
   return s;
 }
 
+// The same through Envoy, which asks Sluice where each request goes.
+Scenario envoy_scenario() {
+  Scenario s = contention_scenario();
+  s.name = "envoy";
+  s.title = "contention again, through Envoy: --envoy says where it is";
+  s.envoy = true;
+  s.judge = [](const std::vector<PartResult>& parts) {
+    const Summary& polite = parts[0].sluice.group("polite").first_byte_ms;
+    return std::vector<Promise>{
+        throughput(parts[0], 96), at_most("polite, p50 to first byte", polite.p50, 66, "ms"),
+        at_most("polite, p99 to first byte", polite.p99, 120, "ms"), all_answered(parts)};
+  };
+  return s;
+}
+
 Scenario gateways_scenario() {
   Scenario s = contention_scenario();
   s.name = "gateways";
@@ -298,6 +313,7 @@ Scenario head_of_line_scenario() {
 constexpr std::pair<std::string_view, Scenario (*)()> kScenarios[] = {
     {"main", main_scenario},
     {"contention", contention_scenario},
+    {"envoy", envoy_scenario},
     {"criticality", criticality_scenario},
     {"head-of-line", head_of_line_scenario},
     {"auto", auto_scenario},

@@ -59,6 +59,7 @@ struct Scenario {
   std::vector<BandSpec> bands;
   // Hosts that share the servers, all with room that they learn; 0 = one, which is told.
   uint32_t gateways = 0;
+  bool envoy = false;  // stands between the load and the host
   std::vector<Part> parts;
   double warmup_s = 2, duration_s = 20;
   uint32_t runs = 1;

@@ -71,6 +71,7 @@ Result<Stage::Host> Stage::start_host(const std::string& name, bool decision_log
   spec.slots = scenario_.slots;
   spec.tokens = scenario_.tokens_in_flight;
   spec.gateways = scenario_.gateways;
+  spec.gateway = scenario_.envoy;
   spec.bands = scenario_.bands;
   std::filesystem::path decisions;
   if (decision_log) decisions = directory_ / (name + ".decisions");
@@ -83,7 +84,13 @@ Result<Stage::Host> Stage::start_host(const std::string& name, bool decision_log
 
   auto child = start_serving(file, spec.admin_port, directory_ / (name + ".log"));
   if (!child) return Error{child.error()};
-  return Host{std::move(*child), spec.http_port, decisions};
+  Host host{std::move(*child), std::nullopt, spec.http_port, decisions};
+  if (!scenario_.envoy) return host;
+  auto envoy = start_envoy(envoy_, spec.http_port, directory_ / (name + ".envoy"));
+  if (!envoy) return Error{envoy.error()};
+  host.envoy = std::move(envoy->child);
+  host.http_port = envoy->port;
+  return host;
 }
 
 Result<PartResult> Stage::play_part(const Part& part, const std::string& name) {
@@ -101,6 +108,7 @@ Result<PartResult> Stage::play_part(const Part& part, const std::string& name) {
   if (!loaded) return Error{loaded.error()};
   result.sluice = std::move(*loaded);
   for (Host& host : hosts) {
+    if (host.envoy) host.envoy->stop();
     if (const auto code = host.child.exit_code())
       return Error{fmt::format("the host ended during the load, exit code {}\n{}", *code,
                                tail(host.child.log()))};

@@ -11,6 +11,7 @@
 #include "core/result.h"
 #include "host/demo/child.h"
 #include "host/demo/display.h"
+#include "host/demo/envoy.h"
 #include "host/demo/scenario.h"
 
 namespace sluice::demo {
@@ -18,8 +19,13 @@ namespace sluice::demo {
 class Stage {
  public:
   // DIRECTORY takes the children's files. Everything must outlive the stage.
-  Stage(const Scenario& scenario, std::filesystem::path directory, uint64_t seed, Display& display)
-      : scenario_(scenario), directory_(std::move(directory)), seed_(seed), display_(display) {}
+  Stage(const Scenario& scenario, std::filesystem::path directory, EnvoyFiles envoy, uint64_t seed,
+        Display& display)
+      : scenario_(scenario),
+        directory_(std::move(directory)),
+        envoy_(std::move(envoy)),
+        seed_(seed),
+        display_(display) {}
 
   // All parts once, from 0 the RUNth time. An error says which child failed and shows the end of
   // its log.
@@ -29,7 +35,8 @@ class Stage {
  private:
   struct Host {
     Child child;
-    uint16_t http_port = 0;
+    std::optional<Child> envoy;       // before it
+    uint16_t http_port = 0;           // where the load goes
     std::filesystem::path decisions;  // empty = none
   };
 
@@ -44,6 +51,7 @@ class Stage {
 
   const Scenario& scenario_;
   const std::filesystem::path directory_;
+  const EnvoyFiles envoy_;
   const uint64_t seed_;
   Display& display_;
   std::vector<Child> servers_;

@@ -88,7 +88,9 @@ void Call::read() {
 void Call::write(const grpc::ByteBuffer& message, bool more_follows) {
   writing_ = true;
   grpc::WriteOptions options;
-  if (more_follows) options.set_buffer_hint();
+  // Not with a stream's first message: gRPC 1.51 begins no write for one that takes the initial
+  // metadata along and is to be buffered, and says that it is done only once it has been written.
+  if (!std::exchange(first_write_, false) && more_follows) options.set_buffer_hint();
   arrival_->stream.Write(message, options, &write_);
 }
 
@@ -209,11 +211,11 @@ void ProcessCall::on_written(bool ok) { ok ? pump() : on_cancelled(); }
 void ProcessCall::pump() {
   if (finishing()) return;
   worker().alive(*this, place_, exchange_.patience_ns());
-  std::deque<grpc::ByteBuffer>& outbox = exchange_.outbox;
+  std::vector<grpc::ByteBuffer>& outbox = exchange_.outbox;
   if (!writing()) {
     if (!outbox.empty()) {
       const grpc::ByteBuffer message = std::move(outbox.front());
-      outbox.pop_front();
+      outbox.erase(outbox.begin());
       if (exchange_.over() && outbox.empty() && exchange_.status().ok()) {
         write_and_finish(message, exchange_.status());
       } else {

@@ -76,6 +76,7 @@ class Call {
       finish_{*this, &Call::finish_done};
   grpc::ByteBuffer incoming_;
   bool reading_ = false, writing_ = false, finishing_ = false, finished_ = false;
+  bool first_write_ = true;
 };
 
 // A call of Process.

@@ -19,7 +19,6 @@
 
 #include <grpcpp/support/status.h>
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <random>
@@ -55,7 +54,7 @@ class Exchange {
   void silent();
 
   // ---- what goes ----
-  std::deque<grpc::ByteBuffer> outbox;
+  std::vector<grpc::ByteBuffer> outbox;  // in order
   size_t outbox_bytes() const;
   bool over() const { return over_; }
   const grpc::Status& status() const { return status_; }  // once over

@@ -1,0 +1,97 @@
+#include "tests/bench/epp/rig.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <utility>
+
+#include "host/demo/serving.h"
+#include "host/net/ask.h"
+#include "host/pool/prometheus_text.h"
+#include "tests/bench/proxy/fixed_server.h"
+
+namespace sluice::bench {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr seconds kStartPatience{15};
+
+template <typename T>
+T must(Result<T> result) {
+  if (!result) die(result.error());
+  return std::move(*result);
+}
+
+std::filesystem::path make_directory() {
+  std::string name = std::filesystem::temp_directory_path() / "sluice-epp-bench.XXXXXX";
+  if (::mkdtemp(name.data()) == nullptr) die("cannot make a temporary directory");
+  return name;
+}
+
+std::string pipeline(uint16_t ext_proc, uint16_t admin, uint16_t model_server,
+                     uint32_t max_in_flight) {
+  std::string text = fmt::format(
+      "schema = 1\n[listen.ext_proc]\naddress = \"127.0.0.1:{}\"\n[admin]\naddress = "
+      "\"127.0.0.1:{}\"\n[limits]\nmax_requests = 0\n[pool.capacity]\nmode = \"fixed\"\n"
+      "max_in_flight = {}\n[log]\nlevel = \"error\"\n[drain]\ngrace = \"0s\"\ndeadline = \"1s\"\n",
+      ext_proc, admin, max_in_flight);
+  for (int i = 1; i <= kFixedServerAddresses; ++i)
+    text += fmt::format("[[pool.endpoints]]\nname = \"server-{}\"\naddress = \"127.0.0.{}:{}\"\n",
+                        i, i, model_server);
+  text +=
+      "[[band]]\nname = \"default\"\npriority = 0\nttl = \"10m\"\nmax_requests = 0\n"
+      "ordering = { use = \"fcfs\" }\nfairness = { use = \"round-robin\" }\n"
+      "[[scoring]]\nuse = \"queue-depth\"\nweight = 2.0\n"
+      "[[scoring]]\nuse = \"kv-cache\"\nweight = 2.0\n"
+      "[[scoring]]\nuse = \"prefix-cache\"\nweight = 3.0\n";
+  return text;
+}
+
+}  // namespace
+
+// At once: what still runs is neither waited for nor destroyed, and the children end with this.
+void die(const std::string& why) {
+  std::fprintf(stderr, "sluice-epp-bench: %s\n", why.c_str());
+  std::fflush(nullptr);
+  std::_Exit(1);
+}
+
+Rig::Rig()
+    : directory_(make_directory()),
+      model_server_(must(demo::Child::start({"server"}, directory_ / "server.log", true))) {
+  model_server_port_ = must(model_server_.wait_for_port(kStartPatience));
+}
+
+Rig::~Rig() {
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
+}
+
+Rig::Server Rig::start_bare() {
+  auto child = must(demo::Child::start({"bare"}, directory_ / "bare.log", true));
+  const uint16_t port = must(child.wait_for_port(kStartPatience));
+  return {std::move(child), port, 0};
+}
+
+Rig::Server Rig::start_sluice(uint32_t max_in_flight) {
+  const auto [ext_proc, admin] = demo::free_ports();
+  const auto file = directory_ / "pipeline.toml";
+  std::ofstream(file) << pipeline(ext_proc, admin, model_server_port_, max_in_flight);
+  auto child = must(demo::start_serving(file, admin, directory_ / "sluice.log", SLUICE_PROGRAM));
+  return {std::move(child), ext_proc, admin};
+}
+
+double parked_requests(uint16_t admin_port) {
+  const auto answer = ask(admin_port, http::verb::get, "/metrics");
+  PrometheusText page(answer.body());
+  double sum = 0;
+  for (MetricSample sample; page.next(sample);)
+    if (sample.name == "sluice_parked_requests") sum += sample.value;
+  return sum;
+}
+
+}  // namespace sluice::bench
