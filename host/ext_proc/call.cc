@@ -76,9 +76,12 @@ void Call::Arrival::Over::happened(bool) {
 
 Call::Call(std::unique_ptr<Arrival> arrival) : arrival_(std::move(arrival)) {
   arrival_->call = this;
+  ++worker().calls;
 }
 
-Call::~Call() = default;
+Call::~Call() {
+  if (--worker().calls == 0) worker().calls.notify_all();
+}
 
 void Call::read() {
   reading_ = true;

@@ -78,7 +78,7 @@ Result<uint16_t> ExtProcServer::listen(const config::ExtProcListener& listener) 
   builder.RegisterAsyncGenericService(&service_);
   const uint32_t threads = std::max(1u, options_.threads);
   for (uint32_t i = 0; i < threads; ++i) {
-    workers_.push_back(std::make_shared<Worker>(services_, body_bytes_, streams_, settings_,
+    workers_.push_back(std::make_shared<Worker>(services_, body_bytes_, streams_, calls_, settings_,
                                                 options_.seed + 0x9E3779B97F4A7C15u * (i + 1),
                                                 builder.AddCompletionQueue(), service_));
     workers_.back()->asks_names = listener.tls && !listener.tls->client_ca.empty();
@@ -116,8 +116,9 @@ void ExtProcServer::set_ready(bool ready) {
 
 void ExtProcServer::stop() {
   if (server_) {
-    // The threads end what is cut here; without them nobody waits for anything.
+    // Cuts every call; the threads bring each to its end.
     server_->Shutdown(std::chrono::system_clock::now());
+    while (const size_t left = calls_) calls_.wait(left);
   }
   for (const auto& worker : workers_) worker->shut_down();
   if (threads_.empty()) {  // never started

@@ -59,7 +59,7 @@ class ExtProcServer {
   const Options options_;
   std::shared_ptr<const ExtProcSettings> settings_;
   std::atomic<uint64_t> body_bytes_ = 0;
-  std::atomic<size_t> streams_ = 0;
+  std::atomic<size_t> streams_ = 0, calls_ = 0;
   bool ready_ = false;
   grpc::AsyncGenericService service_;
   std::unique_ptr<grpc::Server> server_;

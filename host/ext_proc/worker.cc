@@ -19,11 +19,13 @@ gpr_timespec in(uint64_t ns) {
 }  // namespace
 
 Worker::Worker(const TransportServices& services, std::atomic<uint64_t>& body_bytes,
-               std::atomic<size_t>& streams_in, std::shared_ptr<const ExtProcSettings> settings,
-               uint64_t seed, std::unique_ptr<grpc::ServerCompletionQueue> queue,
+               std::atomic<size_t>& streams_in, std::atomic<size_t>& calls_in,
+               std::shared_ptr<const ExtProcSettings> settings, uint64_t seed,
+               std::unique_ptr<grpc::ServerCompletionQueue> queue,
                grpc::AsyncGenericService& service)
     : surroundings{services, body_bytes, std::move(settings), Classifier(), std::mt19937_64(seed)},
       streams(streams_in),
+      calls(calls_in),
       queue_(std::move(queue)),
       service_(service) {}
 
@@ -47,11 +49,8 @@ void Worker::run() {
 }
 
 void Worker::accept() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (shut_) return;
-  }
-  Call::accept(*this);
+  const std::lock_guard lock(mutex_);
+  if (!shut_) Call::accept(*this);
 }
 
 void Worker::post(std::function<void()> task) {

@@ -33,9 +33,9 @@ struct Event {
 class Worker : public std::enable_shared_from_this<Worker> {
  public:
   Worker(const TransportServices& services, std::atomic<uint64_t>& body_bytes,
-         std::atomic<size_t>& streams, std::shared_ptr<const ExtProcSettings> settings,
-         uint64_t seed, std::unique_ptr<grpc::ServerCompletionQueue> queue,
-         grpc::AsyncGenericService& service);
+         std::atomic<size_t>& streams, std::atomic<size_t>& calls,
+         std::shared_ptr<const ExtProcSettings> settings, uint64_t seed,
+         std::unique_ptr<grpc::ServerCompletionQueue> queue, grpc::AsyncGenericService& service);
 
   // The thread's life: until shut_down() and the last event after it.
   void run();
@@ -43,7 +43,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
   void accept();
   // Runs TASK on the thread, soon. After shut_down() it is dropped.
   void post(std::function<void()> task);
-  // Nothing new is begun; the server has ended every stream.
+  // Nothing new is begun. The server must have been shut down, and no call be left: gRPC bears no
+  // operation on a queue that is shut down.
   void shut_down();
 
   // Where exchanges stand in the order of their last sign of life, one list for each patience.
@@ -60,7 +61,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
   Surroundings surroundings;
   std::atomic<size_t>& streams;
-  bool asks_names = false;  // of peers' certificates
+  std::atomic<size_t>& calls;  // of all workers: of Process, and of every method
+  bool asks_names = false;     // of peers' certificates
   std::unordered_set<HealthCall*> watchers;
   bool ready = false;  // as health says
 

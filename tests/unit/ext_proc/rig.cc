@@ -36,9 +36,7 @@ Rig::Rig(std::vector<uint32_t> limits, config::Config config, Pipeline pipeline)
     config.trust = {
         {{"127.0.0.0/8"}, {"x-llm-d-inference-fairness-id", "x-llm-d-inference-objective"}}};
   }
-  auto routing = Routing::create(config, {.generation = 1});
-  must(routing.ok(), "no routing");
-  routing_ = *routing;
+  use(config);
   auto engine = Engine::create(std::move(pipeline), 1, Scheduler::now());
   must(engine.ok(), "no engine");
   scheduler = std::make_unique<Scheduler>(std::move(*engine), nullptr);
@@ -53,9 +51,19 @@ Rig::Rig(std::vector<uint32_t> limits, config::Config config, Pipeline pipeline)
   });
 }
 
-Surroundings& Rig::surroundings() {
+void Rig::use(const config::Config& config) {
+  auto routing = Routing::create(config, {.generation = 1});
+  must(routing.ok(), "no routing");
+  routing_ = *routing;
+}
+
+std::shared_ptr<const ExtProcSettings> Rig::current_settings() {
   settings.routing = routing_;
-  auto current = std::make_shared<const ExtProcSettings>(settings);
+  return std::make_shared<const ExtProcSettings>(settings);
+}
+
+Surroundings& Rig::surroundings() {
+  const auto current = current_settings();
   if (!surroundings_) {
     surroundings_.emplace(
         TransportServices{*scheduler, backends,

@@ -43,6 +43,10 @@ class Rig {
     return std::make_unique<Stream>(*this, std::move(peer));
   }
 
+  // What streams are routed by from now on.
+  void use(const config::Config& config);
+  std::shared_ptr<const ExtProcSettings> current_settings();
+
   Stats stats() {
     return scheduler->with_engine([](Engine& engine, TimeNs) { return engine.stats(); });
   }
