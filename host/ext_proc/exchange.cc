@@ -153,12 +153,14 @@ void Exchange::on_request_headers(Incoming& message) {
   note_subset(*message.rest);
   const bool has_body = !message.end_of_stream && request_mode_ != ProcessingMode::NONE;
   if (const auto error = context_.refuse_head(method_, target_, has_body)) return refuse(*error);
-  request_ended_ = !has_body;
+  request_ended_ = message.end_of_stream;  // else trailers may come, whether a body is shown or not
   const uint64_t length = content_length(headers);
   head_ = std::make_unique<Incoming>(std::move(message));
   if (!has_body) {
     read_ns_ = Scheduler::now();
-    return method_ == "POST" ? whole() : serve_unparked();
+    if (method_ != "POST") return serve_unparked();
+    return head_->end_of_stream ? whole()
+                                : submit_unseen();  // the gateway keeps the body to itself
   }
   if (length > here_.settings->max_body && here_.settings->max_body != 0)
     return refuse(context_.refuse({413, "too-large", "too_large", "the body is too large"}));
@@ -483,7 +485,8 @@ void Exchange::end(grpc::Status status) {
 
 // Both directions are through: the gateway need not end the stream itself.
 void Exchange::end_if_done() {
-  const bool request_done = request_ == Request::kNone || (picked_ && request_ended_);
+  const bool nothing_comes = request_ended_ || request_mode_ == ProcessingMode::NONE;
+  const bool request_done = request_ == Request::kNone || (picked_ && nothing_comes);
   if (request_done && answer_ == Answer::kEnded) end(grpc::Status::OK);
 }
 

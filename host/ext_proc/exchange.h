@@ -10,7 +10,8 @@
 //             BUFFERED               the same; headers are let go at once, the pick comes with the body
 //             STREAMED               picked by its headers alone, unless the gateway sends the body
 //                                    unasked and it ends within kStreamedPeekMax
-//             NONE, or no body       picked at once, never parked
+//             NONE                   picked by its headers alone
+//             (no body, not POST)    picked at once, never parked
 //   answer    passes as it comes; one message for each where the mode wants that
 //
 // Threads: one at a time, its stream's. Ownership: its stream holds it; the scheduler holds a waiter

@@ -60,7 +60,8 @@ void Exchange::on_response_headers(Incoming& message) {
   pb::CommonResponse& common = *response.mutable_response_headers()->mutable_response();
   pb::HeaderMutation& mutation = *common.mutable_header_mutation();
   drop_own(headers, mutation);
-  if (!usage_->passes_through() && answer_mode_ == ProcessingMode::STREAMED)
+  // In full duplex the gateway leaves it out by itself.
+  if (!usage_->passes_through() && answer_mode_ != ProcessingMode::FULL_DUPLEX_STREAMED)
     mutation.add_remove_headers("content-length");
   if (!context_.id().empty()) set_header(mutation, "x-request-id", context_.id());
   if (context_.record.parked && picked_)

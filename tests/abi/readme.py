@@ -19,11 +19,11 @@ def main(readme, build_dir, work_dir):
     shutil.rmtree(work_dir, ignore_errors=True)
     (work_dir / "plugins").mkdir(parents=True)
     (policy,) = [body for language, body in blocks if language == "cpp"]
-    (pipeline,) = [body for language, body in blocks if language == "toml"]
+    pipeline, gateway = [body for language, body in blocks if language == "toml"]
     if len(policy.splitlines()) > POLICY_LINES_MAX:
         sys.exit(f"the policy has more than {POLICY_LINES_MAX} lines")
     (work_dir / "oldest.cc").write_text(policy)
-    (work_dir / "pipeline.toml").write_text(pipeline)
+    (work_dir / "pipeline.toml").write_text(pipeline + gateway)  # beside each other, as it says
 
     (commands,) = [body for language, body in blocks if language == "sh" and "oldest.so" in body]
     commands = commands.replace("build/release/lib/sluice/plugins", "plugins")

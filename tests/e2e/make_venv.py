@@ -41,7 +41,7 @@ def main():
                 "-r",
                 REQUIREMENTS,
             ],
-            "pip could not install the openai package",
+            "pip could not install what requirements.txt names",
         ),
     ]:
         if subprocess.run(step, check=False).returncode != 0:

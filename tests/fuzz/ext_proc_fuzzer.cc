@@ -44,14 +44,28 @@ void must(bool good, const char* what) {
 }
 
 HeaderList headers_of(Input& in) {
-  static const std::string kNames[] = {
-      ":method",         ":path",        ":status",
-      "content-type",    "content-length", "x-request-id",
-      "accept-encoding", "x-llm-d-inference-objective",
-      "x-gateway-destination-endpoint", "x-sluice-reason"};
-  static const std::string kValues[] = {
-      "POST", "GET", "/v1/chat/completions", "/v1/models", "/v1/models/m", "/x",
-      "200",  "503", "application/json",     "text/event-stream", "7", "99999999999"};
+  static const std::string kNames[] = {":method",
+                                       ":path",
+                                       ":status",
+                                       "content-type",
+                                       "content-length",
+                                       "x-request-id",
+                                       "accept-encoding",
+                                       "x-llm-d-inference-objective",
+                                       "x-gateway-destination-endpoint",
+                                       "x-sluice-reason"};
+  static const std::string kValues[] = {"POST",
+                                        "GET",
+                                        "/v1/chat/completions",
+                                        "/v1/models",
+                                        "/v1/models/m",
+                                        "/x",
+                                        "200",
+                                        "503",
+                                        "application/json",
+                                        "text/event-stream",
+                                        "7",
+                                        "99999999999"};
   HeaderList headers;
   for (int n = in.byte() % 8; n > 0; --n) {
     const uint8_t name = in.byte(), value = in.byte();

@@ -229,6 +229,25 @@ TEST_F(ExchangeTest, StreamedBodiesThatComeUnaskedAreReadIfTheyAreShort) {
   longer->exchange().closed();
 }
 
+TEST_F(ExchangeTest, ABodyThatIsNotShownIsNotAskedFor) {
+  Rig one({1});
+  const auto stream = one.open(), waits = one.open();
+  for (const auto* each : {&stream, &waits})
+    (*each)->send(with_modes(post(), ProcessingMode::NONE, ProcessingMode::NONE));
+  EXPECT_EQ(destination(stream->take().at(0)), "10.0.0.1:8000");
+  EXPECT_EQ(one.stats().total.parked, 1u);  // queued like any other
+  stream->send(request_trailers({{"x-gateway-destination-endpoint", "6.6.6.6:6"}}));
+  EXPECT_TRUE(removes(stream->take().at(0).request_trailers().header_mutation(),
+                      "x-gateway-destination-endpoint"));
+  stream->send(ok());
+  EXPECT_EQ(one.stats().total.in_flight, 1u);  // until the gateway says that it is over
+  stream->exchange().closed();
+  EXPECT_EQ(one.records.at(0).record.outcome, Outcome::kCompleted);
+  waits->deliver();
+  EXPECT_EQ(destination(waits->take().at(0)), "10.0.0.1:8000");
+  waits->exchange().closed();
+}
+
 TEST_F(ExchangeTest, GetsAreNeverParkedAndModelsAreListedHere) {
   Rig full({0});
   const auto stream = full.open();

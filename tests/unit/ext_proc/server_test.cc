@@ -119,9 +119,9 @@ class ServerTest : public testing::Test {
   }
 
   void start() {
-    server = std::make_unique<ExtProcServer>(
-        TransportServices{*rig.scheduler, rig.backends, nullptr}, rig.current_settings(),
-        ExtProcServer::Options{2, 1});
+    server =
+        std::make_unique<ExtProcServer>(TransportServices{*rig.scheduler, rig.backends, nullptr},
+                                        rig.current_settings(), ExtProcServer::Options{2, 1});
     auto bound = server->listen(listener);
     ASSERT_TRUE(bound.ok()) << bound.error();
     port = *bound;
@@ -249,8 +249,8 @@ TEST_F(ServerTest, HealthIsToldAskedWatchedAndListed) {
     EXPECT_TRUE(eventually([&] { return check(name) == Health::SERVING; })) << name;
   check("nobody", grpc::StatusCode::NOT_FOUND);
 
-  ClientStream watch(channel, "/grpc.health.v1.Health/Watch"), odd(channel,
-                                                                   "/grpc.health.v1.Health/Watch");
+  ClientStream watch(channel, "/grpc.health.v1.Health/Watch"),
+      odd(channel, "/grpc.health.v1.Health/Watch");
   grpc::health::v1::HealthCheckRequest request;
   request.set_service("readiness");
   ASSERT_TRUE(watch.send(request));
