@@ -325,13 +325,13 @@ class Headers(Hostile):
         for block in (b"\x00" + integer(2**32 - 1), b"\x00" + text("a") + integer(2**32 - 1)):
             attacker = self.attacker()
             attacker.open(1, call_fields() + block, 0)
-            attacker.flood(frame(CONTINUATION, 0, 1, b"x" * FRAME_MAX), 256, within=1)
+            attacker.flood(frame(CONTINUATION, 0, 1, b"x" * FRAME_MAX), 192, within=1)
             self.withstood(attacker)
 
     def test_an_integer_that_goes_on_for_ever(self):
         attacker = self.attacker()
         attacker.open(1, call_fields() + b"\x00\x7f", 0)
-        attacker.flood(frame(CONTINUATION, 0, 1, b"\x80" * FRAME_MAX), 128, within=1)
+        attacker.flood(frame(CONTINUATION, 0, 1, b"\x80" * FRAME_MAX), 64, within=1)
         self.withstood(attacker)
 
     def test_headers_that_abort_newer_versions_of_grpc(self):

@@ -8,8 +8,8 @@
 #include <thread>
 #include <utility>
 
-#include "tests/bench/epp/rig.h"
 #include "tests/bench/epp/tag.h"
+#include "tests/bench/rig/rig.h"
 
 namespace sluice::bench {
 namespace {

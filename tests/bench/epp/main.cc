@@ -19,9 +19,9 @@
 #include "host/demo/stats.h"
 #include "tests/bench/epp/bare_picker.h"
 #include "tests/bench/epp/gateway.h"
-#include "tests/bench/epp/rig.h"
-#include "tests/bench/proxy/fixed_server.h"
-#include "tests/bench/proxy/process.h"
+#include "tests/bench/rig/fixed_server.h"
+#include "tests/bench/rig/process.h"
+#include "tests/bench/rig/rig.h"
 
 namespace sluice::bench {
 namespace {
@@ -33,7 +33,8 @@ constexpr uint32_t kParkedEach = 250;        // parked streams of one connection
 constexpr uint32_t kParkedConnections = 10;  // at least
 constexpr seconds kParkPatience{60};
 constexpr uint32_t kWarmUp = 2000;
-constexpr uint32_t kRoom = 100'000;  // requests at an endpoint: more than ever come
+// More than ever come.
+constexpr const char* kRoom = "mode = \"fixed\"\nmax_in_flight = 100000";
 
 struct Options {
   // In turn for cost; the others take the first.
@@ -43,14 +44,6 @@ struct Options {
   double rate = 1000, seconds = 20;
   std::string json;
 };
-
-void write_json(const Options& options, const nlohmann::json& figures) {
-  if (options.json.empty()) return;
-  std::FILE* out = std::fopen(options.json.c_str(), "w");
-  if (out == nullptr) die("cannot write " + options.json);
-  fmt::print(out, "{}\n", figures.dump(2));
-  std::fclose(out);
-}
 
 // P50, P99 and P99.9 of each run.
 struct Percentiles {
@@ -98,7 +91,7 @@ nlohmann::json report(const char* name, const Cost& cost) {
 
 void run_cost(const Options& o) {
   Rig rig;
-  const Rig::Server bare = rig.start_bare(), sluice = rig.start_sluice(kRoom);
+  const Rig::Server bare = rig.start_own({"bare"}), sluice = rig.start_sluice("ext_proc", kRoom);
   fmt::print("{} requests from {} streams at once, {} runs in turn, medians\n", o.requests,
              o.clients, o.cost_runs);
   nlohmann::json figures;
@@ -120,14 +113,14 @@ void run_cost(const Options& o) {
                        {"ratio", ours / theirs}});
     std::fflush(stdout);
   }
-  write_json(o, figures);
+  write_json(o.json, figures);
 }
 
 // ---- latency ----
 
 void run_latency(const Options& o) {
   Rig rig;
-  const Rig::Server bare = rig.start_bare(), sluice = rig.start_sluice(kRoom);
+  const Rig::Server bare = rig.start_own({"bare"}), sluice = rig.start_sluice("ext_proc", kRoom);
   const auto count = static_cast<uint32_t>(std::max(1.0, o.rate * o.seconds));
   const uint32_t body = o.body_bytes.front();
   struct Way {
@@ -157,7 +150,7 @@ void run_latency(const Options& o) {
     figures[way.name] = {
         {"pick", way.pick.json()}, {"whole", way.whole.json()}, {"per_second", way.per_second}};
   }
-  write_json(o, figures);
+  write_json(o.json, figures);
 }
 
 // ---- parked ----
@@ -176,7 +169,7 @@ void run_until(Gateway& gateway, const char* what, Condition condition) {
 void run_parked(const Options& o) {
   constexpr size_t kHeld = kFixedServerAddresses;  // one an endpoint: nothing else has room then
   Rig rig;
-  const Rig::Server sluice = rig.start_sluice(1);
+  const Rig::Server sluice = rig.start_sluice("ext_proc", "mode = \"fixed\"\nmax_in_flight = 1");
   const pid_t pid = sluice.child.pid();
   const uint32_t body = o.body_bytes.front();
   const uint32_t connections =
@@ -206,11 +199,11 @@ void run_parked(const Options& o) {
              static_cast<double>(idle) / 0x1p20, static_cast<double>(parked) / 0x1p20,
              static_cast<double>(after) / 0x1p20,
              (static_cast<double>(after) / static_cast<double>(idle) - 1) * 100);
-  write_json(o, {{"idle_bytes", idle},
-                 {"parked_bytes", parked},
-                 {"after_bytes", after},
-                 {"bytes_each", each},
-                 {"answered", answered}});
+  write_json(o.json, {{"idle_bytes", idle},
+                      {"parked_bytes", parked},
+                      {"after_bytes", after},
+                      {"bytes_each", each},
+                      {"answered", answered}});
 }
 
 int run(int argc, char** argv) {

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "host/demo/http_client.h"
-#include "tests/bench/proxy/rig.h"
+#include "tests/bench/rig/rig.h"
 
 namespace sluice::bench {
 namespace {

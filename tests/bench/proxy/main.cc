@@ -13,12 +13,11 @@
 
 #include "host/demo/stats.h"
 #include "host/net/ask.h"
-#include "host/pool/prometheus_text.h"
 #include "tests/bench/proxy/bare_forwarder.h"
 #include "tests/bench/proxy/clients.h"
-#include "tests/bench/proxy/fixed_server.h"
-#include "tests/bench/proxy/process.h"
-#include "tests/bench/proxy/rig.h"
+#include "tests/bench/rig/fixed_server.h"
+#include "tests/bench/rig/process.h"
+#include "tests/bench/rig/rig.h"
 
 namespace sluice::bench {
 namespace {
@@ -31,21 +30,13 @@ struct Options {
   std::string json;
 };
 
-void write_json(const Options& options, const nlohmann::json& figures) {
-  if (options.json.empty()) return;
-  std::FILE* out = std::fopen(options.json.c_str(), "w");
-  if (out == nullptr) die("cannot write " + options.json);
-  fmt::print(out, "{}\n", figures.dump(2));
-  std::fclose(out);
-}
-
 // ---- cost ----
 
 struct Cost {
   std::vector<double> us, per_second, p50_ms, p99_ms;
 };
 
-void measure(const Options& o, const Rig::Proxy& proxy, Cost& cost) {
+void measure(const Options& o, const Rig::Server& proxy, Cost& cost) {
   const double before = cpu_seconds(proxy.child.pid());
   const Timed timed = closed_loop(proxy.port, o.clients, o.requests, o.body_bytes);
   cost.us.push_back((cpu_seconds(proxy.child.pid()) - before) / o.requests * 1e6);
@@ -67,9 +58,10 @@ nlohmann::json report(const char* name, const Cost& cost) {
 
 void run_cost(const Options& o) {
   Rig rig;
-  const Rig::Proxy bare = rig.start_forwarder(), sluice = rig.start_sluice();
+  const Rig::Server bare = rig.start_own({"forwarder", "--to", std::to_string(rig.server_port())}),
+                    sluice = rig.start_sluice("http", "mode = \"auto\"");
   Cost bare_cost, sluice_cost, warm_up;
-  for (const Rig::Proxy* proxy : {&bare, &sluice}) measure(o, *proxy, warm_up);
+  for (const Rig::Server* proxy : {&bare, &sluice}) measure(o, *proxy, warm_up);
   for (uint32_t run = 0; run < o.runs; ++run) {
     measure(o, bare, bare_cost);
     measure(o, sluice, sluice_cost);
@@ -83,14 +75,15 @@ void run_cost(const Options& o) {
                             {"sluice", report("sluice", sluice_cost)}};
   figures["ratio"] = demo::median(ratios);
   fmt::print("sluice / bare forwarder: {:.2f}\n", demo::median(ratios));
-  write_json(o, figures);
+  write_json(o.json, figures);
 }
 
 // ---- latency ----
 
 void run_latency(const Options& o) {
   Rig rig;
-  const Rig::Proxy bare = rig.start_forwarder(), sluice = rig.start_sluice();
+  const Rig::Server bare = rig.start_own({"forwarder", "--to", std::to_string(rig.server_port())}),
+                    sluice = rig.start_sluice("http", "mode = \"auto\"");
   const auto count = static_cast<uint32_t>(o.rate * o.seconds);
   struct Way {
     const char* name;
@@ -120,19 +113,10 @@ void run_latency(const Options& o) {
   fmt::print("sluice adds {:.3f} ms at p50, {:.3f} ms at p99\n",
              demo::median(ways[2].p50) - demo::median(ways[0].p50),
              demo::median(ways[2].p99) - demo::median(ways[0].p99));
-  write_json(o, figures);
+  write_json(o.json, figures);
 }
 
 // ---- parked ----
-
-double parked_requests(uint16_t admin_port) {
-  const auto answer = ask(admin_port, http::verb::get, "/metrics");
-  PrometheusText page(answer.body());
-  double sum = 0;
-  for (MetricSample sample; page.next(sample);)
-    if (sample.name == "sluice_parked_requests") sum += sample.value;
-  return sum;
-}
 
 void run_parked(const Options& o) {
   const rlimit files{o.parked + 200, o.parked + 200};
@@ -141,7 +125,7 @@ void run_parked(const Options& o) {
   if (now.rlim_cur < files.rlim_cur && setrlimit(RLIMIT_NOFILE, &files) != 0)
     die(fmt::format("{} open files are not allowed here", files.rlim_cur));
   Rig rig;
-  const Rig::Proxy sluice = rig.start_sluice("mode = \"fixed\"\nmax_in_flight = 4");
+  const Rig::Server sluice = rig.start_sluice("http", "mode = \"fixed\"\nmax_in_flight = 4");
   const pid_t pid = sluice.child.pid();
   closed_loop(sluice.port, o.clients, 2000, o.body_bytes);  // idle is what has worked before
   ask(rig.server_port(), http::verb::post, "/hold");
@@ -166,11 +150,11 @@ void run_parked(const Options& o) {
              static_cast<double>(idle) / 0x1p20, static_cast<double>(parked) / 0x1p20,
              static_cast<double>(after) / 0x1p20,
              (static_cast<double>(after) / static_cast<double>(idle) - 1) * 100);
-  write_json(o, {{"idle_bytes", idle},
-                 {"parked_bytes", parked},
-                 {"after_bytes", after},
-                 {"bytes_each", each},
-                 {"seconds", timed.seconds}});
+  write_json(o.json, {{"idle_bytes", idle},
+                      {"parked_bytes", parked},
+                      {"after_bytes", after},
+                      {"bytes_each", each},
+                      {"seconds", timed.seconds}});
 }
 
 int run(int argc, char** argv) {

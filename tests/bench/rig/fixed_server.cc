@@ -1,4 +1,4 @@
-#include "tests/bench/proxy/fixed_server.h"
+#include "tests/bench/rig/fixed_server.h"
 
 #include <fmt/format.h>
 

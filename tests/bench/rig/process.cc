@@ -1,4 +1,4 @@
-#include "tests/bench/proxy/process.h"
+#include "tests/bench/rig/process.h"
 
 #include <ctime>
 #include <fstream>

@@ -1,4 +1,4 @@
-#include "tests/bench/proxy/rig.h"
+#include "tests/bench/rig/rig.h"
 
 #include <fmt/format.h>
 
@@ -6,9 +6,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <utility>
 
 #include "host/demo/serving.h"
-#include "tests/bench/proxy/fixed_server.h"
+#include "host/net/ask.h"
+#include "host/pool/prometheus_text.h"
+#include "tests/bench/rig/fixed_server.h"
 
 namespace sluice::bench {
 namespace {
@@ -24,20 +27,21 @@ T must(Result<T> result) {
 }
 
 std::filesystem::path make_directory() {
-  std::string name = std::filesystem::temp_directory_path() / "sluice-proxy-bench.XXXXXX";
+  std::string name = std::filesystem::temp_directory_path() / "sluice-bench.XXXXXX";
   if (::mkdtemp(name.data()) == nullptr) die("cannot make a temporary directory");
   return name;
 }
 
-std::string pipeline(uint16_t http, uint16_t admin, uint16_t server, const std::string& capacity) {
+std::string pipeline(const std::string& listener, uint16_t port, uint16_t admin, uint16_t server,
+                     const std::string& capacity) {
   std::string text = fmt::format(
-      "schema = 1\n[listen.http]\naddress = \"127.0.0.1:{}\"\n[admin]\naddress = "
+      "schema = 1\n[listen.{}]\naddress = \"127.0.0.1:{}\"\n[admin]\naddress = "
       "\"127.0.0.1:{}\"\n[limits]\nmax_requests = 0\n[pool.capacity]\n{}\n[log]\nlevel = "
       "\"error\"\n[drain]\ngrace = \"0s\"\ndeadline = \"1s\"\n",
-      http, admin, capacity);
-  for (int i = 0; i < kFixedServerAddresses; ++i)
+      listener, port, admin, capacity);
+  for (int i = 1; i <= kFixedServerAddresses; ++i)
     text += fmt::format("[[pool.endpoints]]\nname = \"server-{}\"\naddress = \"127.0.0.{}:{}\"\n",
-                        i + 1, i + 1, server);
+                        i, i, server);
   text +=
       "[[band]]\nname = \"default\"\npriority = 0\nttl = \"10m\"\nmax_requests = 0\n"
       "ordering = { use = \"fcfs\" }\nfairness = { use = \"round-robin\" }\n"
@@ -50,8 +54,9 @@ std::string pipeline(uint16_t http, uint16_t admin, uint16_t server, const std::
 }  // namespace
 
 void die(const std::string& why) {
-  std::fprintf(stderr, "sluice-proxy-bench: %s\n", why.c_str());
-  std::exit(1);
+  std::fprintf(stderr, "%s: %s\n", program_invocation_short_name, why.c_str());
+  std::fflush(nullptr);
+  std::_Exit(1);
 }
 
 Rig::Rig()
@@ -65,19 +70,35 @@ Rig::~Rig() {
   std::filesystem::remove_all(directory_, ignored);
 }
 
-Rig::Proxy Rig::start_forwarder() {
-  auto child = must(demo::Child::start({"forwarder", "--to", std::to_string(server_port_)},
-                                       directory_ / "forwarder.log", true));
+Rig::Server Rig::start_own(const std::vector<std::string>& arguments) {
+  auto child = must(demo::Child::start(arguments, directory_ / (arguments.front() + ".log"), true));
   const uint16_t port = must(child.wait_for_port(kStartPatience));
   return {std::move(child), port, 0};
 }
 
-Rig::Proxy Rig::start_sluice(const std::string& capacity) {
-  const auto [http, admin] = demo::free_ports();
+Rig::Server Rig::start_sluice(const std::string& listener, const std::string& capacity) {
+  const auto [port, admin] = demo::free_ports();
   const auto file = directory_ / "pipeline.toml";
-  std::ofstream(file) << pipeline(http, admin, server_port_, capacity);
+  std::ofstream(file) << pipeline(listener, port, admin, server_port_, capacity);
   auto child = must(demo::start_serving(file, admin, directory_ / "sluice.log", SLUICE_PROGRAM));
-  return {std::move(child), http, admin};
+  return {std::move(child), port, admin};
+}
+
+double parked_requests(uint16_t admin_port) {
+  const auto answer = ask(admin_port, http::verb::get, "/metrics");
+  PrometheusText page(answer.body());
+  double sum = 0;
+  for (MetricSample sample; page.next(sample);)
+    if (sample.name == "sluice_parked_requests") sum += sample.value;
+  return sum;
+}
+
+void write_json(const std::string& file, const nlohmann::json& figures) {
+  if (file.empty()) return;
+  std::FILE* out = std::fopen(file.c_str(), "w");
+  if (out == nullptr) die("cannot write " + file);
+  fmt::print(out, "{}\n", figures.dump(2));
+  std::fclose(out);
 }
 
 }  // namespace sluice::bench
