@@ -55,6 +55,7 @@ class EndpointTable {
   // What was taken at FROM is taken at TO instead, with room or without. TO exists.
   void move(uint32_t from, uint32_t to, uint64_t cost, uint64_t tokens);
   bool exists(uint32_t slot) const { return slot < rows_.size() && rows_[slot].exists; }
+  bool is_up(uint32_t slot) const { return slot < rows_.size() && rows_[slot].up; }
   void grow(uint32_t slot, uint64_t cost, uint64_t tokens);
   void rejected(uint32_t slot);  // by the engine: it is full; leave it alone for a while
   // Keeps the endpoint for one request, or lets it go: it has no room for any other.

@@ -39,8 +39,13 @@ std::optional<std::vector<uint32_t>> Engine::Impl::allowed_of(const Submission& 
   if (!s.only) return std::nullopt;
   const EndpointSet& members = endpoints.at(endpoints.class_of(s.eligible)).members;
   std::vector<uint32_t> allowed;
-  for (const uint32_t slot : *s.only)
-    if (slot < kEndpointsMax && members.contains(slot)) allowed.push_back(slot);
+  bool any_up = false;
+  for (const uint32_t slot : *s.only) {
+    if (slot >= kEndpointsMax || !members.contains(slot)) continue;
+    allowed.push_back(slot);
+    any_up |= endpoints.is_up(slot);
+  }
+  if (!any_up) return std::vector<uint32_t>();
   std::ranges::sort(allowed);
   allowed.erase(std::ranges::unique(allowed).begin(), allowed.end());
   return allowed;

@@ -66,8 +66,8 @@ struct Submission {
   uint64_t generation = 0;  // Pipeline::generation that `band` and `tenant` were read from
   uint32_t band = 0;        // index into Pipeline::bands
   ClassId eligible = 0;     // where it may go
-  // Slots that alone may serve it, of those in its class; one that is never given to an endpoint of
-  // the class counts for nothing. Refused at once as kRejectedNoEndpoint if none of them is in it.
+  // Slots that alone may serve it, of those in its class. Refused at once as kRejectedNoEndpoint if
+  // none of them is in the class and up.
   std::optional<std::span<const uint32_t>> only;
   uint32_t tenant = kNone;       // index into Pipeline::tenants
   uint32_t weight_milli = 1000;  // model weight x tenant weight; 1 .. 1'000'000

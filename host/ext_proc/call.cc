@@ -8,7 +8,6 @@ namespace sluice::ext_proc {
 namespace {
 
 constexpr std::string_view kProcess = "/envoy.service.ext_proc.v3.ExternalProcessor/Process";
-constexpr std::string_view kHealth = "/grpc.health.v1.Health/";
 
 // "ipv4:10.0.0.1:41000", "ipv6:%5B::1%5D:41000".
 IpAddress address_of(const std::string& peer) {
@@ -47,26 +46,15 @@ void Call::Arrival::happened(bool ok) {
   if (!ok) return;  // the server ends
   worker.accept();
   const std::string_view method = context.method();
-  if (method == kProcess) {
-    if (worker.streams >= kStreamsMax) {
-      new UnknownCall(std::move(self), {grpc::StatusCode::RESOURCE_EXHAUSTED, "too many streams"});
-    } else {
-      (new ProcessCall(std::move(self)))->start();
-    }
-  } else if (method.starts_with(kHealth)) {
-    const std::string_view name = method.substr(kHealth.size());
-    if (name == "Check") {
-      (new HealthCall(std::move(self), HealthCall::Method::kCheck))->start();
-    } else if (name == "Watch") {
-      (new HealthCall(std::move(self), HealthCall::Method::kWatch))->start();
-    } else if (name == "List") {
-      (new HealthCall(std::move(self), HealthCall::Method::kList))->start();
-    } else {
-      new UnknownCall(std::move(self), {grpc::StatusCode::UNIMPLEMENTED, "no such method"});
-    }
-  } else {
-    new UnknownCall(std::move(self), {grpc::StatusCode::UNIMPLEMENTED, "no such method"});
-  }
+  const auto refuse = [&](grpc::StatusCode code, const char* why) {
+    new RefusedCall(std::move(self), {code, why});
+  };
+  if (worker.calls >= kCallsMax)
+    return refuse(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many calls");
+  if (method == kProcess) return (new ProcessCall(std::move(self)))->start();
+  if (const auto asked = HealthCall::method_of(method))
+    return (new HealthCall(std::move(self), *asked))->start();
+  refuse(grpc::StatusCode::UNIMPLEMENTED, "no such method");
 }
 
 void Call::Arrival::Over::happened(bool) {
@@ -187,6 +175,12 @@ void ProcessCall::start() {
 }
 
 void ProcessCall::silent() {
+  if (exchange_.over()) {
+    // It does not take what would end its stream.
+    worker().forget(place_);
+    context().TryCancel();
+    return;
+  }
   exchange_.silent();
   pump();
 }
@@ -213,12 +207,11 @@ void ProcessCall::on_written(bool ok) { ok ? pump() : on_cancelled(); }
 // Begins whatever can be begun.
 void ProcessCall::pump() {
   if (finishing()) return;
-  worker().alive(*this, place_, exchange_.patience_ns());
-  std::vector<grpc::ByteBuffer>& outbox = exchange_.outbox;
+  worker().alive(*this, place_, exchange_.over() ? kEndNs : exchange_.patience_ns());
+  Outbox& outbox = exchange_.outbox;
   if (!writing()) {
     if (!outbox.empty()) {
-      const grpc::ByteBuffer message = std::move(outbox.front());
-      outbox.erase(outbox.begin());
+      const grpc::ByteBuffer message = outbox.take();
       if (exchange_.over() && outbox.empty() && exchange_.status().ok()) {
         write_and_finish(message, exchange_.status());
       } else {
@@ -228,14 +221,13 @@ void ProcessCall::pump() {
       finish(exchange_.status());
     }
   }
-  if (!reading() && !finishing() && !exchange_.over() && !input_over_ &&
-      exchange_.outbox_bytes() <= kOutboxBytesMax)
+  if (!reading() && !finishing() && !exchange_.over() && !input_over_ && exchange_.wants_more())
     read();
 }
 
-// ---- a method that is not served ----
+// ---- calls that are refused ----
 
-UnknownCall::UnknownCall(std::unique_ptr<Arrival> arrival, const grpc::Status& status)
+RefusedCall::RefusedCall(std::unique_ptr<Arrival> arrival, const grpc::Status& status)
     : Call(std::move(arrival)) {
   finish(status);
 }

@@ -8,6 +8,7 @@
 #include <grpcpp/generic/async_generic_service.h>
 
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "host/ext_proc/worker.h"
@@ -106,6 +107,8 @@ class ProcessCall final : public Call {
 class HealthCall final : public Call {
  public:
   enum class Method : uint8_t { kCheck, kWatch, kList };
+  // What NAME, as gRPC has it, asks for; nothing if it is of no method of Health.
+  static std::optional<Method> method_of(std::string_view name);
   HealthCall(std::unique_ptr<Arrival> arrival, Method method);
   ~HealthCall() override;
   void start() { read(); }
@@ -121,15 +124,14 @@ class HealthCall final : public Call {
 
   const Method method_;
   std::string service_;
-  bool asked_ = false;
+  bool asked_ = false, cancelled_ = false;
   int said_ = -1;  // the status that a watcher was told last
 };
 
-// A call of a method that is not served here.
-class UnknownCall final : public Call {
+// A call that is ended with a status at once.
+class RefusedCall final : public Call {
  public:
-  using Call::Call;
-  UnknownCall(std::unique_ptr<Arrival> arrival, const grpc::Status& status);
+  RefusedCall(std::unique_ptr<Arrival> arrival, const grpc::Status& status);
 
  private:
   void on_read(const grpc::ByteBuffer&) override {}

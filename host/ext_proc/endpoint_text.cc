@@ -57,12 +57,6 @@ std::optional<NamedEndpoint> NamedEndpoint::parse(std::string_view text) {
   return named;
 }
 
-bool NamedEndpoint::is(const EndpointAddress& address) const {
-  if (port != 0 && port != address.port) return false;
-  const IpAddress its = IpAddress::parse(literal(address));
-  return its.valid && its.bytes == ip.bytes;
-}
-
 std::vector<uint32_t> slots_named(const Backends& backends, const std::vector<std::string>& texts) {
   std::vector<NamedEndpoint> named;
   for (std::string_view text : texts) {
@@ -72,9 +66,14 @@ std::vector<uint32_t> slots_named(const Backends& backends, const std::vector<st
       text.remove_prefix(std::min(one.size() + 1, text.size()));
     }
   }
+  const auto key = [](const NamedEndpoint& one) { return std::pair(one.ip.bytes, one.port); };
+  std::ranges::sort(named, {}, key);
   return backends.slots_where([&](const EndpointAddress& address) {
-    return std::any_of(named.begin(), named.end(),
-                       [&](const NamedEndpoint& one) { return one.is(address); });
+    const IpAddress ip = IpAddress::parse(literal(address));
+    const auto has = [&](uint16_t port) {
+      return std::ranges::binary_search(named, std::pair(ip.bytes, port), {}, key);
+    };
+    return ip.valid && (has(0) || has(address.port));
   });
 }
 

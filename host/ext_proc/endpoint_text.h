@@ -22,10 +22,10 @@ struct NamedEndpoint {
   uint16_t port = 0;  // 0 = any
 
   static std::optional<NamedEndpoint> parse(std::string_view text);
-  bool is(const EndpointAddress& address) const;
 };
 
 // The slots of BACKENDS that one of TEXTS names. A text may hold several, joined by commas.
+// O((endpoints + names) log names); names beyond kSubsetMax are not looked at.
 std::vector<uint32_t> slots_named(const Backends& backends, const std::vector<std::string>& texts);
 
 }  // namespace sluice::ext_proc

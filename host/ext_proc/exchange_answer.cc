@@ -9,6 +9,8 @@
 namespace sluice::ext_proc {
 namespace {
 
+constexpr const char* kServed = "x-gateway-destination-endpoint-served";
+
 using ProcessingMode = envoy::extensions::filters::http::ext_proc::v3::ProcessingMode;
 
 std::string_view view(const grpc::Slice& slice) {
@@ -31,12 +33,6 @@ void drop_own(const std::vector<Header>& headers, pb::HeaderMutation& mutation) 
   }
 }
 
-void set_header(pb::HeaderMutation& mutation, const char* name, std::string value) {
-  auto& header = *mutation.add_set_headers()->mutable_header();
-  header.set_key(name);
-  header.set_raw_value(std::move(value));
-}
-
 }  // namespace
 
 void Exchange::on_response_headers(Incoming& message) {
@@ -44,15 +40,17 @@ void Exchange::on_response_headers(Incoming& message) {
   const std::vector<Header> headers = message.headers();
   if (headers.size() > kHeadersMax)
     return end({grpc::StatusCode::INVALID_ARGUMENT, "response_headers has too many headers"});
-  if (context_.open() && !picked_) {
-    // The gateway has lost patience and answers itself.
-    context_.record.outcome = context_.withdraw(Outcome::kClientGone, Outcome::kCancelled);
-  } else if (!picked_) {
+  if (!picked()) {
+    // The gateway answers by itself, since it has lost patience or was never to ask.
     context_.record.outcome = Outcome::kCancelled;
+    if (context_.open()) context_.withdraw(Outcome::kClientGone, Outcome::kCancelled);
+    if (request_ != Request::kNone) request_ = Request::kGone;
+    share_.give_back();
+    body_ = {};
   }
   context_.record.status = status_in(headers);
-  if (picked_) context_.record.first_byte_ns = Scheduler::now() - read_ns_;
-  local_reply_ = is_local_reply(*message.rest);
+  if (picked()) context_.record.first_byte_ns = Scheduler::now() - read_ns_;
+  note_details(*message.rest);
   note_served(*message.rest);
   usage_.emplace(context_.usage_options(find_header(headers, "content-type").value_or("")));
 
@@ -64,37 +62,35 @@ void Exchange::on_response_headers(Incoming& message) {
   if (!usage_->passes_through() && answer_mode_ != ProcessingMode::FULL_DUPLEX_STREAMED)
     mutation.add_remove_headers("content-length");
   if (!context_.id().empty()) set_header(mutation, "x-request-id", context_.id());
-  if (context_.record.parked && picked_)
+  if (context_.record.parked && picked())
     set_header(mutation, "x-sluice-queue-ms", std::to_string(context_.record.queue_ns / 1'000'000));
-  if (picked_ && here_.settings->expose_endpoint)
+  if (picked() && settings_->expose_endpoint)
     set_header(mutation, "x-sluice-endpoint", context_.endpoint);
   send(response);
   answer_ = answer_mode_ == ProcessingMode::NONE ? Answer::kUnseen : Answer::kBody;
+  if (answer_ == Answer::kUnseen && !message.end_of_stream) context_.answer_is_unseen();
   if (message.end_of_stream) answer_ended();
   end_if_done();
 }
 
-// Whether the gateway answers by itself, as far as it says so.
-bool Exchange::is_local_reply(const pb::ProcessingRequest& message) {
+void Exchange::note_details(const pb::ProcessingRequest& message) {
   for (const auto& [filter, attributes] : message.attributes()) {
     const auto details = attributes.fields().find("response.code_details");
     if (details == attributes.fields().end() || !details->second.has_string_value()) continue;
     const std::string& why = details->second.string_value();
-    endpoint_failed_ = why.starts_with("upstream_");
-    return why != "via_upstream";
+    by_ = why == "via_upstream"          ? By::kEndpoint
+          : why.starts_with("upstream_") ? By::kGatewayForEndpoint
+                                         : By::kGateway;
+    return;
   }
-  return false;
 }
 
 // The gateway may have fallen back on another endpoint of the list that it was given.
 void Exchange::note_served(const pb::ProcessingRequest& message) {
-  const auto& spaces = message.metadata_context().filter_metadata();
-  const auto lb = spaces.find("envoy.lb");
-  if (lb == spaces.end() || !context_.open()) return;
-  const auto served = lb->second.fields().find("x-gateway-destination-endpoint-served");
-  if (served == lb->second.fields().end() || !served->second.has_string_value()) return;
+  const google::protobuf::Value* served = metadata_of(message, kLbNamespace, kServed);
+  if (served == nullptr || !served->has_string_value() || !context_.open()) return;
   const std::vector<uint32_t> slots =
-      slots_named(here_.services.backends, {served->second.string_value()});
+      slots_named(here_.services.backends, {served->string_value()});
   if (slots.size() != 1 || slots.front() == slot_) return;
   const auto address = here_.services.backends.at(slots.front());
   if (!address) return;
@@ -103,11 +99,15 @@ void Exchange::note_served(const pb::ProcessingRequest& message) {
   context_.served_by(slot_);
 }
 
+bool Exchange::answer_comes_in_one() const {
+  return answer_mode_ == ProcessingMode::BUFFERED ||
+         answer_mode_ == ProcessingMode::BUFFERED_PARTIAL;
+}
+
 void Exchange::on_response_body(Incoming& message) {
   if (answer_ == Answer::kNone) return odd(message.kind, "before response_headers");
   if (answer_ != Answer::kBody) return odd(message.kind, "after the answer's end");
-  if (answer_mode_ == ProcessingMode::STREAMED || answer_mode_ == ProcessingMode::BUFFERED ||
-      answer_mode_ == ProcessingMode::BUFFERED_PARTIAL) {
+  if (answer_mode_ == ProcessingMode::STREAMED || answer_comes_in_one()) {
     pass_one(std::move(message.body), message.end_of_stream);
   } else {
     pass_on(std::move(message.body), message.end_of_stream);
@@ -144,13 +144,13 @@ void Exchange::pass_one(Pieces body, bool end_of_stream) {
     for (const grpc::Slice& slice : body.slices) usage_->observe(view(slice));
     if (last) usage_->finish(out);
     context_.record.bytes_out += body.bytes;
-    outbox.push_back(encode_body(false, false, {}));
+    outbox.push(encode_body(false, false, {}));
     return;
   }
   for (const grpc::Slice& slice : body.slices) usage_->feed(view(slice), out);
   if (last) usage_->finish(out);
   context_.record.bytes_out += out.size();
-  outbox.push_back(encode_body(false, true, Pieces::of(std::move(out))));
+  outbox.push(encode_body(false, true, Pieces::of(std::move(out))));
 }
 
 void Exchange::on_response_trailers(Incoming& message) {
@@ -158,7 +158,8 @@ void Exchange::on_response_trailers(Incoming& message) {
   if (answer_ == Answer::kEnded) return odd(message.kind, "after the answer's end");
   std::string rest;
   usage_->finish(rest);
-  // Elsewhere the body has gone already; nothing of a sound one is held back by then.
+  // Elsewhere the body has gone already. Only of one that breaks off inside of the model's name, or
+  // of an event, is anything held back by then.
   if (answer_mode_ == ProcessingMode::FULL_DUPLEX_STREAMED && !rest.empty())
     send_chunks(false, Pieces::of(std::move(rest)), false);
   pb::HeaderMutation drops;
@@ -172,12 +173,14 @@ void Exchange::on_response_trailers(Incoming& message) {
 void Exchange::answer_ended() {
   answer_ = Answer::kEnded;
   context_.note_usage(*usage_);
-  if (!picked_) return;
-  const Outcome outcome = local_reply_ ? Outcome::kUpstreamError : Outcome::kCompleted;
-  context_.record.outcome = outcome;
-  if (!local_reply_) here_.services.backends.succeeded(slot_);
-  if (endpoint_failed_) here_.services.backends.failed(slot_);
-  context_.complete(outcome);
+  if (!picked()) return;
+  const bool local = by_ == By::kGateway || by_ == By::kGatewayForEndpoint;
+  context_.record.outcome = local ? Outcome::kUpstreamError : Outcome::kCompleted;
+  // A gateway that does not say whose answer it is makes up a 5xx for an endpoint that is dead.
+  const bool good = by_ == By::kEndpoint || (by_ == By::kUnknown && context_.record.status < 500);
+  if (good) here_.services.backends.succeeded(slot_);
+  if (by_ == By::kGatewayForEndpoint) here_.services.backends.failed(slot_);
+  context_.complete(context_.record.outcome);
 }
 
 }  // namespace sluice::ext_proc

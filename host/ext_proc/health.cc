@@ -29,6 +29,16 @@ grpc::ByteBuffer answer(Status status) {
 
 }  // namespace
 
+std::optional<HealthCall::Method> HealthCall::method_of(std::string_view name) {
+  constexpr std::string_view kHealth = "/grpc.health.v1.Health/";
+  if (!name.starts_with(kHealth)) return std::nullopt;
+  name.remove_prefix(kHealth.size());
+  if (name == "Check") return Method::kCheck;
+  if (name == "Watch") return Method::kWatch;
+  if (name == "List") return Method::kList;
+  return std::nullopt;
+}
+
 HealthCall::HealthCall(std::unique_ptr<Arrival> arrival, Method method)
     : Call(std::move(arrival)), method_(method) {}
 
@@ -68,10 +78,15 @@ void HealthCall::on_no_more() {
   if (!asked_) finish({grpc::StatusCode::INVALID_ARGUMENT, "nothing was asked"});
 }
 
-void HealthCall::on_cancelled() { finish(grpc::Status::CANCELLED); }
+void HealthCall::on_cancelled() {
+  cancelled_ = true;
+  if (!writing()) finish(grpc::Status::CANCELLED);
+}
 
 void HealthCall::on_written(bool ok) {
-  if (ok && !finishing()) tell();
+  if (finishing()) return;
+  if (cancelled_) return finish(grpc::Status::CANCELLED);
+  if (ok) tell();
 }
 
 void HealthCall::news() { tell(); }

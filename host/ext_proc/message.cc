@@ -250,6 +250,21 @@ std::vector<Header> Incoming::headers() const {
   return headers;
 }
 
+const google::protobuf::Value* metadata_of(const pb::ProcessingRequest& message,
+                                           const std::string& space, const std::string& key) {
+  const auto& spaces = message.metadata_context().filter_metadata();
+  const auto found = spaces.find(space);
+  if (found == spaces.end()) return nullptr;
+  const auto value = found->second.fields().find(key);
+  return value == found->second.fields().end() ? nullptr : &value->second;
+}
+
+void set_header(pb::HeaderMutation& mutation, std::string_view name, std::string_view value) {
+  auto& header = *mutation.add_set_headers()->mutable_header();
+  header.set_key(name.data(), name.size());
+  header.set_raw_value(value.data(), value.size());
+}
+
 const char* name_of(Incoming::Kind kind) {
   switch (kind) {
     case pb::ProcessingRequest::kRequestHeaders:
@@ -303,6 +318,16 @@ grpc::ByteBuffer encode_body(bool of_request, bool replaced, Pieces body) {
   pb::CommonResponse& common = *answer.mutable_response();
   if (replaced) common.mutable_body_mutation()->set_clear_body(true);
   return encode(response);
+}
+
+// Two messages one behind the other are one: Protobuf puts the parts of a field together.
+grpc::ByteBuffer encode_with_body(const pb::ProcessingResponse& response, bool of_request,
+                                  Pieces body) {
+  std::vector<grpc::Slice> slices, rest;
+  (void)encode(response).Dump(&slices);
+  (void)encode_body(of_request, true, std::move(body)).Dump(&rest);
+  std::move(rest.begin(), rest.end(), std::back_inserter(slices));
+  return grpc::ByteBuffer(slices.data(), slices.size());
 }
 
 }  // namespace sluice::ext_proc

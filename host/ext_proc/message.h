@@ -49,6 +49,15 @@ struct Incoming {
   std::vector<Header> headers() const;
 };
 
+inline constexpr const char* kLbNamespace = "envoy.lb";
+inline constexpr const char* kDestination = "x-gateway-destination-endpoint";
+
+// A field of a namespace of the gateway's metadata; null if there is none.
+const google::protobuf::Value* metadata_of(const pb::ProcessingRequest& message,
+                                           const std::string& space, const std::string& key);
+// Replaces a header, or adds it.
+void set_header(pb::HeaderMutation& mutation, std::string_view name, std::string_view value);
+
 const char* name_of(Incoming::Kind kind);  // "request_headers"
 
 grpc::ByteBuffer encode(const google::protobuf::MessageLite& message);
@@ -58,5 +67,8 @@ grpc::ByteBuffer encode_chunk(bool of_request, Pieces body, bool end_of_stream);
 // What stands for a body or a chunk of one in the other modes: `body` instead, where REPLACED;
 // nothing instead if that is empty.
 grpc::ByteBuffer encode_body(bool of_request, bool replaced, Pieces body);
+// RESPONSE with such a body in it.
+grpc::ByteBuffer encode_with_body(const pb::ProcessingResponse& response, bool of_request,
+                                  Pieces body);
 
 }  // namespace sluice::ext_proc

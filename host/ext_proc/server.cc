@@ -42,7 +42,7 @@ void set_limits(grpc::ServerBuilder& builder, uint64_t max_body) {
   const uint64_t message = std::min<uint64_t>(max_body == 0 ? INT_MAX : max_body, INT_MAX / 2);
   builder.SetMaxReceiveMessageSize(static_cast<int>(message + kMessageExtraMax));
   builder.SetMaxSendMessageSize(-1);  // none is larger than what came
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(kStreamsMax));
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsPerConnectionMax);
   // A small message may be a large one once it is unpacked, before anybody looks at its size.
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);

@@ -51,6 +51,7 @@ class ExtProcServer {
   void stop();
 
   size_t streams() const { return streams_; }  // of Process
+  size_t calls() const { return calls_; }      // of whatever method
   // Memory of the bodies that are being read.
   uint64_t body_bytes() const { return body_bytes_; }
 

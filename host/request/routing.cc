@@ -188,7 +188,7 @@ bool Routing::Trust::covers(const Peer& peer) const {
          std::any_of(from.begin(), from.end(),
                      [&](const Cidr& cidr) { return cidr.contains(peer.address); }) ||
          std::any_of(peer.names.begin(), peer.names.end(),
-                     [&](const std::string& name) { return among(name, names); });
+                     [&](const std::string& name) { return std::ranges::count(names, name) != 0; });
 }
 
 bool Routing::believes(std::string_view header_name, const Peer& peer) const {
@@ -200,6 +200,12 @@ bool Routing::believes(std::string_view header_name, const Peer& peer) const {
 }
 
 bool Routing::forwards(std::string_view header_name, const Peer& peer) const {
+  // Some servers take '_' for '-'.
+  if (header_name.find('_') != header_name.npos) {
+    std::string dashed(header_name);
+    std::ranges::replace(dashed, '_', '-');
+    return forwards(dashed, peer);
+  }
   const std::string_view name = resolved(header_name);
   if (starts_with_ignoring_case(name, kDestinationPrefix)) return false;
   if (among(name, kNeverForwarded)) return false;

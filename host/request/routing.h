@@ -77,7 +77,7 @@ class Routing {
   Routed route(const RequestFacts& facts, std::string_view body, Headers headers, const Peer& peer,
                std::string_view request_id, TimeNs now) const;
 
-  // Whether the model server may see this header of a request from PEER.
+  // Whether the model server may see this header of a request from PEER, in whatever spelling.
   bool forwards(std::string_view header_name, const Peer& peer) const;
 
   // Whether PEER's word counts for HEADER_NAME.

@@ -252,9 +252,8 @@ void Host::look_around() {
         scheduler_->with_engine([](Engine& engine, TimeNs) { return engine.stats(); });
     for (const std::string& news : faults_.look(stats.policies)) spdlog::warn("{}", news);
     // On another thread: it walks over the whole heap.
-    const TransportStats open = transports();
-    if (calm_.look(open.http_connections + open.ext_proc_streams + stats.total.parked +
-                   stats.total.in_flight))
+    const size_t open = transports().http_connections + (ext_proc_ ? ext_proc_->calls() : 0);
+    if (calm_.look(open + stats.total.parked + stats.total.in_flight))
       asio::post(preparer_, [] { ::malloc_trim(0); });
     look_around();
   });
@@ -324,6 +323,13 @@ std::string Host::what_stays(const config::Config& next) const {
   };
   if (http(next) != http(started_with_)) stays("[listen.http] address");
   if (ext_proc(next) != ext_proc(started_with_)) stays("[listen.ext_proc] address or tls");
+  // Bodies in one message, as in BUFFERED mode, are bounded by what gRPC was told then.
+  const auto max_body = [](const config::Config& c) {
+    const uint64_t max = c.ext_proc ? c.ext_proc->max_body : 0;
+    return max == 0 ? UINT64_MAX : max;
+  };
+  if (next.ext_proc && started_with_.ext_proc && max_body(next) > max_body(started_with_))
+    stays("[listen.ext_proc] max_body, as far as it is larger and bodies come in one message,");
   if (text(next.admin) != text(started_with_.admin)) stays("[admin] address");
   if (next.decisions_file != started_with_.decisions_file) stays("[log] decisions");
   return out;

@@ -1,5 +1,7 @@
 #include "host/transport/request_context.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "core/limits.h"
@@ -89,7 +91,7 @@ std::optional<ErrorAnswer> RequestContext::admit(Classifier& classifier, Api api
   const std::optional<ClassId> eligible = services_.backends.class_for(routed_.target);
   if (!eligible) return refuse(Outcome::kRejectedUnknownModel);
   eligible_ = *eligible;
-  only_ = std::move(only);
+  narrow(std::move(only));
   edit_model(facts_, routed_.target, edits_);
   if (settings_->stream_usage == config::StreamUsage::kInject)
     usage_injected_ = edit_usage(facts_, edits_);
@@ -103,7 +105,17 @@ void RequestContext::admit_unseen(Headers headers, const Peer& peer, uint64_t bo
   routed_.bytes = body_bytes;
   routed_.prompt_bytes = static_cast<uint32_t>(std::min<uint64_t>(body_bytes, kNone - 1));
   eligible_ = services_.backends.class_of_all();
+  narrow(std::move(only));
+}
+
+// Order inside a flow is strict, so those that may go elsewhere must not wait behind one that may
+// not: a subset's requests are a flow of their own.
+void RequestContext::narrow(std::optional<std::vector<uint32_t>> only) {
   only_ = std::move(only);
+  if (!only_) return;
+  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (const uint32_t slot : *only_) hash = (hash ^ slot) * 0x100000001b3;
+  routed_.flow += fmt::format("|subset-{:08x}", static_cast<uint32_t>(hash ^ hash >> 32));
 }
 
 // ---- at the scheduler ----
@@ -167,7 +179,7 @@ void RequestContext::complete(Outcome outcome) {
   completion.made_nothing = outcome == Outcome::kCompleted && record.status >= 400;
   completion.was_full =
       outcome == Outcome::kCompleted && (record.status == 429 || record.status == 503);
-  completion.is_stream = facts_.stream && counts_events();
+  completion.is_stream = facts_.stream && counts_events() && !answer_unseen_;
   completion.output_events = data_events_;
   services_.scheduler.complete(std::exchange(id_, {}), completion);
 }

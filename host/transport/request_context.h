@@ -77,6 +77,8 @@ class RequestContext {
   // How an answer of CONTENT_TYPE is to be read.
   UsageReader::Options usage_options(std::string_view content_type);
   void note_usage(const UsageReader& usage);
+  // Nothing of its body will be seen: that no events were counted says nothing.
+  void answer_is_unseen() { answer_unseen_ = true; }
 
   // Every model that is configured or that endpoints list, each once.
   std::vector<std::string> models() const;
@@ -103,6 +105,8 @@ class RequestContext {
  private:
   bool counts_events() const { return settings_->stream_usage != config::StreamUsage::kOff; }
 
+  void narrow(std::optional<std::vector<uint32_t>> only);
+
   const TransportServices& services_;
   std::shared_ptr<const TransportSettings> settings_;  // those of its arrival
   std::string request_id_;
@@ -111,7 +115,7 @@ class RequestContext {
   std::optional<std::vector<uint32_t>> only_;
   ClassId eligible_ = 0;
   BodyEdits edits_;
-  bool usage_injected_ = false;
+  bool usage_injected_ = false, answer_unseen_ = false;
   RequestId id_;  // 0 = never submitted, or ended
   TokenUsage usage_;
   uint32_t data_events_ = 0;

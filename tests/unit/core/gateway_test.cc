@@ -60,6 +60,18 @@ TEST_F(Gateway, ASubsetWithoutAMemberIsRefusedAtOnce) {
   }
 }
 
+TEST_F(Gateway, ASubsetOfWhichNothingIsUpIsRefusedAtOnce) {
+  d.engine->set_endpoint(d.now, 1, 1, false);
+  EXPECT_EQ(d.ended.at(submit("a", {{1}}).seq).outcome, Outcome::kRejectedNoEndpoint);
+  const RequestId id = submit("a", {{1, 2}});
+  EXPECT_EQ(d.where.at(id.seq), 2u);
+  // What is down may come back for one that waits.
+  const RequestId waits = submit("b", {{1, 2}});
+  d.engine->set_endpoint(d.now, 1, 1, true);
+  d.settle();
+  EXPECT_EQ(d.where.at(waits.seq), 1u);
+}
+
 TEST_F(Gateway, ASubsetHoldsOverARequeueAndAnEndpointThatComesLater) {
   const RequestId id = submit("a", {{1, 2}});
   const uint32_t broke = d.where.at(id.seq);

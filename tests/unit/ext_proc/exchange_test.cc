@@ -149,6 +149,9 @@ TEST_F(ExchangeTest, TrailersEndTheBodyAndAreAnsweredLast) {
   EXPECT_FALSE(
       responses[1].request_body().response().body_mutation().streamed_response().end_of_stream());
   ASSERT_TRUE(responses[2].has_request_trailers());
+  // With a length a server would be sent no trailers.
+  EXPECT_EQ(set_to(responses[0].request_headers().response().header_mutation(), "content-length"),
+            std::nullopt);
   const auto& mutation = responses[2].request_trailers().header_mutation();
   EXPECT_THAT(mutation.remove_headers(), ElementsAre("x-gateway-destination-endpoint"));
   stream->send(ok("text/plain"));
@@ -283,8 +286,8 @@ TEST_F(ExchangeTest, SubsetsLeaveTheirEndpointsOnly) {
   const auto waits = three.open(), goes = three.open();
   waits->send(post());
   waits->send(with_subset(request_body(kBody), {"10.0.0.3,10.0.0.3:8000"}));
-  goes->send(post());  // of another flow: inside one, order is strict
-  goes->send(request_body(R"({"model":"other","messages":[{"role":"user","content":"hi"}]})"));
+  goes->send(post());
+  goes->send(request_body(kBody));
   EXPECT_TRUE(waits->take().empty());
   EXPECT_NE(destination(goes->take().at(0)), "");
   stream->exchange().closed();
@@ -369,6 +372,7 @@ TEST_F(ExchangeTest, HeadersAreBelievedAndPassedOnAsTheConfigurationSays) {
                        {"x-gateway-inference-objective", "b"},
                        {"x-gateway-model-name-rewrite", "c"},
                        {"X-Gateway-Destination-Endpoint-Subset", "d"},
+                       {"x_gateway_destination_endpoint", "6.6.6.6:6"},
                        {"x-gateway-destination-endpoint", "6.6.6.6:6"}}));
     stream->send(request_body(kBody));
     const auto answer = stream->take().at(0);
@@ -377,6 +381,7 @@ TEST_F(ExchangeTest, HeadersAreBelievedAndPassedOnAsTheConfigurationSays) {
     EXPECT_EQ(removes(mutation, "x-gateway-inference-objective"), !trusted);
     EXPECT_TRUE(removes(mutation, "x-gateway-model-name-rewrite"));
     EXPECT_TRUE(removes(mutation, "X-Gateway-Destination-Endpoint-Subset"));
+    EXPECT_TRUE(removes(mutation, "x_gateway_destination_endpoint"));
     EXPECT_EQ(set_to(mutation, "x-gateway-destination-endpoint"), "10.0.0.1:8000");
     EXPECT_FALSE(removes(mutation, "x-gateway-destination-endpoint"));
     stream->exchange().closed();
@@ -535,6 +540,8 @@ TEST_F(ExchangeTest, SilenceIsBornForALimitedTime) {
   EXPECT_EQ(flies->take().at(0).immediate_response().status().code(), 504);
   EXPECT_EQ(speaks->exchange().status().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
   EXPECT_EQ(ended(Outcome::kUpstreamError), 2u);
+  // Of one that had begun to answer it may be the client that does not read.
+  EXPECT_EQ(rig.backends.failures, 1);
 
   Rig full({0});
   const auto parked = full.open();
@@ -542,6 +549,154 @@ TEST_F(ExchangeTest, SilenceIsBornForALimitedTime) {
   parked->send(request_body(kBody));
   EXPECT_EQ(parked->exchange().patience_ns(), 0u);
   parked->exchange().closed();
+}
+
+TEST_F(ExchangeTest, AClientThatStopsToSendIsNotTheEndpointsFault) {
+  const auto stream = rig.open();
+  stream->send(with_modes(post(), ProcessingMode::STREAMED, ProcessingMode::STREAMED));
+  stream->send(request_body("{", false));
+  EXPECT_EQ(stream->exchange().patience_ns(), rig.settings.body_timeout_ns);
+  stream->take();
+  stream->exchange().silent();
+  EXPECT_EQ(stream->take().at(0).immediate_response().status().code(), 408);
+  EXPECT_EQ(ended(Outcome::kClientGone), 1u);
+  EXPECT_EQ(rig.backends.failures, 0);
+}
+
+TEST_F(ExchangeTest, AnAnswerThatIsNotShownAsItComesMayTakeAsLongAsItLikes) {
+  for (const BodyMode mode : {ProcessingMode::NONE, ProcessingMode::BUFFERED}) {
+    const auto stream = rig.open();
+    stream->send(with_modes(post(), ProcessingMode::FULL_DUPLEX_STREAMED, mode));
+    stream->send(request_body(kBody));
+    EXPECT_NE(stream->exchange().patience_ns(), 0u);
+    stream->send(ok());
+    EXPECT_EQ(stream->exchange().patience_ns(), 0u);
+    stream->exchange().closed();
+  }
+}
+
+TEST_F(ExchangeTest, AStreamThatIsNotShownIsNotFree) {
+  const std::string asks_for_a_stream =
+      R"({"model":"m","stream":true,"max_tokens":500,"messages":[{"role":"user","content":"hi"}]})";
+  for (const BodyMode mode : {ProcessingMode::NONE, ProcessingMode::FULL_DUPLEX_STREAMED}) {
+    const auto stream = rig.open();
+    const uint64_t before = rig.stats().total.served_cost;
+    stream->send(with_modes(post(), ProcessingMode::FULL_DUPLEX_STREAMED, mode));
+    stream->send(request_body(asks_for_a_stream));
+    stream->send(ok("text/event-stream"));
+    const bool shown = mode != ProcessingMode::NONE;
+    if (shown) stream->send(response_body("", true));
+    stream->exchange().closed();
+    // Of one that was shown to be empty nothing is owed, of the other nobody knows.
+    EXPECT_EQ(rig.stats().total.served_cost - before == 0, shown);
+  }
+}
+
+TEST_F(ExchangeTest, WhatWasDecidedBeforeTheGatewayAnsweredItselfIsNotTold) {
+  Rig one({1});
+  const auto busy = one.open(), late = one.open();
+  for (const auto* stream : {&busy, &late}) {
+    (*stream)->send(post());
+    (*stream)->send(request_body(kBody));
+  }
+  busy->exchange().closed();                           // the decision about the other one is made
+  late->send(response_headers({{":status", "504"}}));  // and comes when it is too late
+  const auto responses = late->take();
+  ASSERT_EQ(responses.size(), 1u);
+  EXPECT_TRUE(responses[0].has_response_headers());
+  EXPECT_EQ(one.stats().total.in_flight, 0u);
+  late->send(response_body("timeout"));
+  late->exchange().closed();
+  EXPECT_EQ(one.backends.successes, 0);
+}
+
+TEST_F(ExchangeTest, ARequestGoesNowhereOnceItHasBeenAnswered) {
+  const auto stream = rig.open();
+  stream->send(post());
+  stream->send(request_body("{", false));
+  stream->send(response_headers({{":status", "503"}}));
+  stream->send(request_body("}", true));
+  stream->send(response_body("x", true));
+  const auto responses = stream->take();
+  ASSERT_EQ(responses.size(), 2u);
+  EXPECT_TRUE(responses[0].has_response_headers());
+  EXPECT_TRUE(responses[1].has_response_body());
+  EXPECT_EQ(rig.stats().total.submitted, 0u);
+  stream->exchange().closed();
+}
+
+TEST_F(ExchangeTest, ChunksThatWaitForAnAnswerAreBounded) {
+  Rig full({0});
+  const auto stream = full.open();
+  auto first = with_modes(post(), ProcessingMode::STREAMED, ProcessingMode::STREAMED);
+  first.mutable_protocol_config()->set_send_body_without_waiting_for_header_response(true);
+  stream->send(first);
+  stream->send(request_body(std::string(kStreamedPeekMax + 1, ' '), false));
+  for (uint32_t sent = 1; sent < kOwedChunksMax; ++sent) {
+    EXPECT_TRUE(stream->exchange().wants_more());
+    stream->send(request_body(" ", false));
+  }
+  EXPECT_FALSE(stream->exchange().wants_more());
+  full.scheduler->with_engine(
+      [](Engine& engine, TimeNs now) { engine.set_endpoint(now, 0, 1, true); });
+  stream->deliver();
+  EXPECT_EQ(stream->take().size(), 1u + kOwedChunksMax);
+  EXPECT_TRUE(stream->exchange().wants_more());
+  stream->exchange().closed();
+}
+
+TEST_F(ExchangeTest, BuffersThatAreCutOffGoByTheirHeaders) {
+  const auto stream = rig.open(), whole = rig.open();
+  for (const auto* each : {&stream, &whole})
+    (*each)->send(with_modes(post(), ProcessingMode::BUFFERED_PARTIAL, ProcessingMode::NONE));
+  stream->send(request_body("{\"model\":\"m", false));
+  whole->send(request_body(R"({"model":"unknown","messages":[{}]})", true));
+  auto responses = stream->take();
+  ASSERT_EQ(responses.size(), 2u);
+  EXPECT_EQ(destination(responses[1]), "10.0.0.1:8000");
+  EXPECT_FALSE(responses[1].request_body().response().has_body_mutation());
+  EXPECT_EQ(whole->take().at(1).immediate_response().status().code(), 404);
+  stream->exchange().closed();
+}
+
+TEST_F(ExchangeTest, ABufferedBodyThatChangesIsSentWithThePick) {
+  Rig renamed({8}, renaming());
+  const auto stream = renamed.open();
+  stream->send(with_modes(post(), ProcessingMode::BUFFERED, ProcessingMode::BUFFERED));
+  stream->send(request_body(kBody));
+  const auto response = stream->take().at(1);
+  const std::string changed =
+      R"({"model":"target-model","messages":[{"role":"user","content":"hi"}]})";
+  EXPECT_EQ(destination(response), "10.0.0.1:8000");
+  EXPECT_TRUE(response.has_dynamic_metadata());
+  EXPECT_EQ(response.request_body().response().body_mutation().body(), changed);
+  EXPECT_EQ(set_to(response.request_body().response().header_mutation(), "content-length"),
+            std::to_string(changed.size()));
+  stream->send(ok());
+  stream->send(response_body(R"({"model":"target-model"})"));
+  const auto answers = stream->take();
+  EXPECT_TRUE(
+      removes(answers.at(0).response_headers().response().header_mutation(), "content-length"));
+  EXPECT_EQ(answers.at(1).response_body().response().body_mutation().body(), R"({"model":"m"})");
+}
+
+TEST_F(ExchangeTest, ModesThatNobodyKnowsAreNamed) {
+  for (const int mode : {5, 6, -1}) {
+    const auto stream = rig.open();
+    stream->send(with_modes(post(), static_cast<BodyMode>(mode), ProcessingMode::NONE));
+    EXPECT_EQ(stream->exchange().status().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(stream->exchange().status().error_message(), testing::HasSubstr("body mode"));
+  }
+}
+
+TEST_F(ExchangeTest, A5xxOfWhoKnowsWhomIsNoSuccess) {
+  for (const char* status : {"503", "429"}) {
+    const auto stream = rig.open();
+    stream->send(get("/x"));
+    stream->send(response_headers({{":status", status}}, true));
+  }
+  EXPECT_EQ(rig.backends.successes, 1);
+  EXPECT_EQ(rig.backends.failures, 0);
 }
 
 TEST_F(ExchangeTest, AnObserverIsAnsweredNothing) {

@@ -116,7 +116,8 @@ void Rig::Stream::deliver() {
 
 std::vector<pb::ProcessingResponse> Rig::Stream::take() {
   std::vector<pb::ProcessingResponse> responses;
-  for (const grpc::ByteBuffer& message : exchange_.outbox) {
+  while (!exchange_.outbox.empty()) {
+    const grpc::ByteBuffer message = exchange_.outbox.take();
     std::vector<grpc::Slice> slices;
     must(message.Dump(&slices).ok(), "no slices");
     std::string bytes;
@@ -124,7 +125,6 @@ std::vector<pb::ProcessingResponse> Rig::Stream::take() {
       bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
     must(responses.emplace_back().ParseFromString(bytes), "an answer is no ProcessingResponse");
   }
-  exchange_.outbox.clear();
   return responses;
 }
 

@@ -242,6 +242,18 @@ TEST_F(ServerTest, SilenceRunsOut) {
   EXPECT_EQ(response.immediate_response().status().code(), 408);
 }
 
+TEST_F(ServerTest, AGatewayThatTakesNothingIsCutInTheEnd) {
+  rig.settings.upstream.idle_timeout_ns = 50'000'000;
+  start();
+  const auto stream = open();
+  ASSERT_TRUE(stream->send(post()));
+  std::string body = kBody;
+  body.insert(body.size() - 1, ",\"pad\":\"" + std::string(4 << 20, 'x') + "\"");
+  ASSERT_TRUE(stream->send(request_body(body)));  // comes back, and is not read
+  ASSERT_TRUE(eventually([&] { return rig.stats().total.in_flight == 1; }));
+  EXPECT_TRUE(eventually([&] { return server->streams() == 0; }));
+}
+
 TEST_F(ServerTest, HealthIsToldAskedWatchedAndListed) {
   start();
   for (const char* name : {"", "inference-extension", "liveness", "readiness",
@@ -433,6 +445,10 @@ TEST_F(TlsTest, GatewaysShowACertificateAndAreTrustedByItsNames) {
   EXPECT_TRUE(believed);
   EXPECT_TRUE(eventually([&] { return server->streams() == 0; }));
   EXPECT_TRUE(served(secure(&other, ca_), &believed));
+  EXPECT_FALSE(believed);
+  EXPECT_TRUE(eventually([&] { return server->streams() == 0; }));
+  const Certificate shouts = make_certificate("GATEWAY.example", &ca_);
+  EXPECT_TRUE(served(secure(&shouts, ca_), &believed));
   EXPECT_FALSE(believed);
   EXPECT_FALSE(served(secure(nullptr, ca_)));
   EXPECT_FALSE(served(secure(&stranger, ca_)));
