@@ -233,8 +233,8 @@ void Exchange::answer_request(const std::vector<std::string>& picks, const Decis
                                          : *response.mutable_request_headers()->mutable_response();
   fill_pick(response, common, list, decision);
   if (with_body && !context_.edits().empty()) {
-    outbox.push(encode_with_body(
-        response, true, Pieces::of(std::move(body_), std::move(context_.edits()))));
+    outbox.push(encode_with_body(response, true,
+                                 Pieces::of(std::move(body_), std::move(context_.edits()))));
   } else {
     send(response);
   }

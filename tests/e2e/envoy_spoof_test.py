@@ -268,6 +268,11 @@ class Trust(EnvoyTest):
         self.assertEqual(order, ["plain", "objective"])
         self.assertFalse({OBJECTIVE, FAIRNESS_ID} & headers.keys())
 
+    def test_as_it_is_shipped_clients_say_neither_band_nor_tenant(self):
+        order, headers = self.order(envoy_proxy.as_shipped)
+        self.assertEqual(order, ["plain", "objective"])
+        self.assertFalse({OBJECTIVE, FAIRNESS_ID} & headers.keys())
+
     def test_trust_can_be_in_a_name_of_its_certificate(self):
         certificates = envoy_proxy.Certificates(self.directory)
         certificates.issue("server", "DNS:sluice.test")
