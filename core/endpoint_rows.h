@@ -1,9 +1,10 @@
 // What scoring policies see of the endpoints: a row for each that is up, as columns; the twin of
 // RequestRows.
 //
-// Rows are built again after a change of who is there or of what was reported; what changes with each
-// request is written into them as they stand.
-// Threads: as the engine. O(rows) to build, O(1) to write into; the ages of metrics cost O(rows) a view.
+// Rows are built again after a change of who is there or of what was reported; what changes with
+// each request is written into them as they stand.
+// Threads: as the engine. O(rows) to build, O(1) to write into; the ages of metrics cost O(rows) a
+// view.
 #pragma once
 
 #include <vector>

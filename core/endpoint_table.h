@@ -5,7 +5,8 @@
 // below what is given. A request fits if its size does, or if nothing else is there. A class has
 // `rooms` endpoints with room; it is kept current by each change, so that asking is O(1). Classes
 // come from the driver (define) or are derived from one for a request that may use only some of its
-// endpoints, or under which some broke. Complexity: a change of one endpoint's room is O(classes that contain it).
+// endpoints, or under which some broke. Complexity: a change of one endpoint's room is O(classes
+// that contain it).
 #pragma once
 
 #include <functional>

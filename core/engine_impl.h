@@ -36,8 +36,8 @@ struct Engine::Impl {
   void enter(TimeNs now);  // start of a call: time moves on, what has expired ends
   void leave();            // end of a call: dispatches, and tells the log
   Request* find(RequestId id);
-  // Of the slots that S alone may use, those in its class, none if none of them is up; nothing if it
-  // may use all of its class.
+  // Of the slots that S alone may use, those in its class, none if none of them is up; nothing if
+  // it may use all of its class.
   std::optional<std::vector<uint32_t>> allowed_of(const Submission& s);
   static void exclude(Request& r, uint32_t endpoint);
   void pool_may_have_flipped();

@@ -21,8 +21,8 @@ struct Envoy {
   uint16_t port = 0;  // of its listener
 };
 
-// Starts it with FILES's bootstrap, whose ports are replaced: Sluice's is EXT_PROC_PORT, its own are
-// free ones. Waits until it is ready. STEM begins the names of its files.
+// Starts it with FILES's bootstrap, whose ports are replaced: Sluice's is EXT_PROC_PORT, its own
+// are free ones. Waits until it is ready. STEM begins the names of its files.
 Result<Envoy> start_envoy(const EnvoyFiles& files, uint16_t ext_proc_port,
                           const std::filesystem::path& stem);
 

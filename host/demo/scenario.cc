@@ -223,8 +223,8 @@ Scenario memory_scenario() {
   return s;
 }
 
-// A request that takes nearly all of a server among many small ones of a lower band: it waits for one
-// server to empty, and no longer.
+// A request that takes nearly all of a server among many small ones of a lower band: it waits for
+// one server to empty, and no longer.
 Scenario sizes_scenario() {
   Scenario s;
   s.name = "sizes";

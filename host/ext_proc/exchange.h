@@ -3,8 +3,8 @@
 //
 // Fed with what comes (messages, decisions, silence, the gateway's end), it says what goes:
 // messages in `outbox`, and once over() a status to end with. Nothing is lost whatever comes in
-// whatever order: every request that was submitted ends, and a message that cannot come at its point
-// ends the stream with words that say so. Body modes are those of the first message:
+// whatever order: every request that was submitted ends, and a message that cannot come at its
+// point ends the stream with words that say so. Body modes are those of the first message:
 //
 //   request   FULL_DUPLEX_STREAMED   held back until all of it has come and it is dispatched
 //             BUFFERED               the same; its headers go at once, the pick comes with the body

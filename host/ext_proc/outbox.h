@@ -1,7 +1,7 @@
 // Messages on their way to a gateway, in order.
 //
-// gRPC's ByteBuffer cannot be moved, only swapped; so those that have been taken stay behind, empty,
-// until all have been. Complexity: O(1) each, amortised. Memory: nothing while it is new.
+// gRPC's ByteBuffer cannot be moved, only swapped; so those that have been taken stay behind,
+// empty, until all have been. Complexity: O(1) each, amortised. Memory: nothing while it is new.
 #pragma once
 
 #include <grpcpp/support/byte_buffer.h>

@@ -1,5 +1,5 @@
-// One HTTP request and its answer, waited for by the calling thread: for commands, the demo and benches,
-// not for anything that serves.
+// One HTTP request and its answer, waited for by the calling thread: for commands, the demo and
+// benches, not for anything that serves.
 //
 // Threads: any; each call has a loop of its own, for kAskPatience at most.
 #pragma once

@@ -3,11 +3,12 @@
 //
 // An endpoint lists exact names and patterns ("llama-*", a prefix), or its models are unknown and
 // it may serve all. A name belongs to the class of that very name, else of the longest pattern that
-// fits, else to class 0, whose members are the endpoints with unknown models. Class 1 is all endpoints. A longer pattern's
-// class holds the members of the shorter ones that fit it too, so one class always tells the whole
-// set. ClassIds are stable: a name keeps its id while nobody serves it any more, so that what is
-// parked waits for it; but which class a name belongs to may change with what is listed. Names that
-// clients make up take no memory. Threads: ModelClasses one at a time; a ClassMap is immutable.
+// fits, else to class 0, whose members are the endpoints with unknown models. Class 1 is all
+// endpoints. A longer pattern's class holds the members of the shorter ones that fit it too, so one
+// class always tells the whole set. ClassIds are stable: a name keeps its id while nobody serves it
+// any more, so that what is parked waits for it; but which class a name belongs to may change with
+// what is listed. Names that clients make up take no memory. Threads: ModelClasses one at a time; a
+// ClassMap is immutable.
 // Complexity: update O(names listed x endpoints that list patterns); find O(length of the name).
 // Limits: kClassesMax; beyond it names that nobody has listed for kClassForgetNs give up their ids,
 // else new names are left out and counted.

@@ -1,9 +1,10 @@
 // One request on its way through Sluice, whatever transport carries it: what it asks for, what was
 // decided about it, what is told of it.
 //
-// A transport reads a request, then: refuse_head(); with a body admit() and submit(), and complete()
-// or withdraw() whatever happens; at the very end write_record(). Each refusal comes as the answer
-// to give, and is noted. Threads: one at a time, the transport's. Ownership: borrows SERVICES.
+// A transport reads a request, then: refuse_head(); with a body admit() and submit(), and
+// complete() or withdraw() whatever happens; at the very end write_record(). Each refusal comes as
+// the answer to give, and is noted. Threads: one at a time, the transport's. Ownership: borrows
+// SERVICES.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,5 @@
-// What gateways ask of the engine: subsets, lists to fall back on, and word of where a request went.
+// What gateways ask of the engine: subsets, lists to fall back on, and word of where a request
+// went.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,4 +1,5 @@
-// Messages that no gateway sends in this order: each ends its stream with words, and nothing is lost.
+// Messages that no gateway sends in this order: each ends its stream with words, and nothing is
+// lost.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
