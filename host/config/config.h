@@ -38,6 +38,7 @@ struct HttpListener {
 struct Tls {
   std::filesystem::path cert, key;
   std::filesystem::path client_ca;  // empty = clients show no certificate
+  Location at;
 };
 
 struct ExtProcListener {

@@ -112,6 +112,10 @@ void read_from(TableReader& table, const Config& config, Trust& out) {
             text.at,
             fmt::format("{} trusts nobody: no client shows a certificate", quote(text.text)),
             "listen.ext_proc asks for one if its tls has client_ca");
+      if (text.text.find('*') != text.text.npos)
+        diagnostics.warning(text.at,
+                            fmt::format("{} is compared letter by letter", quote(text.text)),
+                            "'*' stands for itself; write each name out");
     } else if (text.text != "any") {
       if (const auto network = check_network(text.text); !network) {
         diagnostics.error(

@@ -32,6 +32,7 @@ std::optional<Tls> read_tls(TableReader& listener) {
   auto tls = listener.table("tls");
   if (!tls) return std::nullopt;
   Tls out;
+  out.at = tls->at();
   for (const auto& [key, path] : {std::pair("cert", &out.cert), std::pair("key", &out.key)}) {
     if (!tls->read_path(key, *path))
       tls->require(key, "tls needs cert and key; client_ca is optional");

@@ -99,7 +99,8 @@ void Call::read_done(bool ok) {
   reading_ = false;
   if (!finishing_) {
     if (ok) {
-      const grpc::ByteBuffer message = std::exchange(incoming_, {});
+      grpc::ByteBuffer message;
+      message.Swap(&incoming_);
       on_read(message);
     } else {
       on_no_more();
@@ -185,7 +186,7 @@ void ProcessCall::silent() {
   pump();
 }
 
-void ProcessCall::on_read(const grpc::ByteBuffer& message) {
+void ProcessCall::on_read(grpc::ByteBuffer& message) {
   exchange_.receive(message);
   pump();
 }

@@ -48,7 +48,7 @@ class Call {
   void finish(const grpc::Status& status);
   void write_and_finish(const grpc::ByteBuffer& message, const grpc::Status& status);
 
-  virtual void on_read(const grpc::ByteBuffer& message) = 0;
+  virtual void on_read(grpc::ByteBuffer& message) = 0;
   virtual void on_no_more() = 0;    // the other end has ended its side
   virtual void on_cancelled() = 0;  // it has ended the whole call, or is gone
   virtual void on_written(bool ok) = 0;
@@ -91,7 +91,7 @@ class ProcessCall final : public Call {
 
  private:
   class Mailbox;
-  void on_read(const grpc::ByteBuffer& message) override;
+  void on_read(grpc::ByteBuffer& message) override;
   void on_no_more() override;
   void on_cancelled() override;
   void on_written(bool ok) override;
@@ -116,7 +116,7 @@ class HealthCall final : public Call {
   void news();
 
  private:
-  void on_read(const grpc::ByteBuffer& message) override;
+  void on_read(grpc::ByteBuffer& message) override;
   void on_no_more() override;
   void on_cancelled() override;
   void on_written(bool ok) override;
@@ -134,7 +134,7 @@ class RefusedCall final : public Call {
   RefusedCall(std::unique_ptr<Arrival> arrival, const grpc::Status& status);
 
  private:
-  void on_read(const grpc::ByteBuffer&) override {}
+  void on_read(grpc::ByteBuffer&) override {}
   void on_no_more() override {}
   void on_cancelled() override {}
   void on_written(bool) override {}

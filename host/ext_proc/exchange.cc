@@ -36,7 +36,7 @@ bool Exchange::wants_more() const {
 
 // ---- what comes ----
 
-void Exchange::receive(const grpc::ByteBuffer& bytes) {
+void Exchange::receive(grpc::ByteBuffer& bytes) {
   if (over_) return;
   Incoming message;
   if (!message.decode(bytes))

@@ -49,7 +49,7 @@ class Exchange {
   Exchange(Surroundings& surroundings, Peer peer, MakeWaiter make_waiter);
 
   // ---- what comes ----
-  void receive(const grpc::ByteBuffer& bytes);
+  void receive(grpc::ByteBuffer& bytes);
   void decide(const Decision& decision);
   // The gateway has ended the stream or is gone.
   void closed();

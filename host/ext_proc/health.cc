@@ -44,7 +44,7 @@ HealthCall::HealthCall(std::unique_ptr<Arrival> arrival, Method method)
 
 HealthCall::~HealthCall() { worker().watchers.erase(this); }
 
-void HealthCall::on_read(const grpc::ByteBuffer& message) {
+void HealthCall::on_read(grpc::ByteBuffer& message) {
   asked_ = true;
   if (method_ == Method::kList) {
     health::HealthListResponse response;

@@ -175,14 +175,13 @@ Pieces Pieces::of(std::string body, BodyEdits edits) {
 
 // ---- what comes ----
 
-bool Incoming::decode(const grpc::ByteBuffer& bytes) {
+bool Incoming::decode(grpc::ByteBuffer& bytes) {
   std::vector<grpc::Slice> slices;
   if (!bytes.Dump(&slices).ok()) return false;
   rest = std::make_unique<pb::ProcessingRequest>();
   size_t begin = 0, end = 0;
-  grpc::ByteBuffer readable = bytes;  // a reader wants one that it may change
   {
-    grpc::ProtoBufferReader reader(&readable);
+    grpc::ProtoBufferReader reader(&bytes);
     if (!reader.status().ok()) return false;
     CodedInputStream in(&reader);
     // Bodies come most often, and alone: they are looked for first.
@@ -213,8 +212,7 @@ bool Incoming::decode(const grpc::ByteBuffer& bytes) {
     return true;
   }
   rest->Clear();
-  grpc::ByteBuffer again = bytes;
-  grpc::ProtoBufferReader reader(&again);
+  grpc::ProtoBufferReader reader(&bytes);
   if (!reader.status().ok() || !rest->ParseFromZeroCopyStream(&reader)) return false;
   kind = rest->request_case();
   if (kind == pb::ProcessingRequest::kRequestHeaders)

@@ -44,7 +44,7 @@ struct Incoming {
   bool end_of_stream = false;
 
   // False if BYTES are no such message.
-  bool decode(const grpc::ByteBuffer& bytes);
+  bool decode(grpc::ByteBuffer& bytes);
   // Of headers and trailers, as views into `rest`.
   std::vector<Header> headers() const;
 };

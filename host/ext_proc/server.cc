@@ -69,9 +69,10 @@ Result<uint16_t> ExtProcServer::listen(const config::ExtProcListener& listener) 
   gpr_set_log_function(log_of_grpc);
   std::shared_ptr<grpc::ServerCredentials> creds = grpc::InsecureServerCredentials();
   if (listener.tls) {
-    auto with_tls = credentials(*listener.tls);
-    if (!with_tls) return Error{with_tls.error()};
-    creds = *with_tls;
+    auto certificates = Certificates::open(*listener.tls);
+    if (!certificates) return Error{certificates.error()};
+    certificates_ = std::move(*certificates);
+    creds = certificates_->credentials();
   }
   Result<uint16_t> free = try_to_bind(listener.address);
   if (!free) return free;
@@ -116,6 +117,13 @@ void ExtProcServer::set_ready(bool ready) {
       for (HealthCall* watcher : w->watchers) watcher->news();
     });
   }
+}
+
+void ExtProcServer::look_at_certificates() {
+  const auto news = certificates_ ? certificates_->look() : std::nullopt;
+  if (!news) return;
+  spdlog::log(news->good ? spdlog::level::info : spdlog::level::err, "[listen.ext_proc] {}",
+              news->text);
 }
 
 void ExtProcServer::stop() {

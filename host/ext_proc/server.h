@@ -23,8 +23,9 @@
 namespace sluice {
 
 namespace ext_proc {
+class Certificates;
 class Worker;
-}
+}  // namespace ext_proc
 
 class ExtProcServer {
  public:
@@ -46,6 +47,8 @@ class ExtProcServer {
   void reconfigure(std::shared_ptr<const ExtProcSettings> settings);
   // What the health service says from now on.
   void set_ready(bool ready);
+  // Looks at the files of certificates, and tells the log of changes: to be called now and then.
+  void look_at_certificates();
 
   // Cuts every stream, tells the scheduler, and ends the threads.
   void stop();
@@ -63,6 +66,7 @@ class ExtProcServer {
   std::atomic<size_t> streams_ = 0, calls_ = 0;
   bool ready_ = false;
   grpc::AsyncGenericService service_;
+  std::unique_ptr<ext_proc::Certificates> certificates_;  // null: plaintext
   std::unique_ptr<grpc::Server> server_;
   std::vector<std::shared_ptr<ext_proc::Worker>> workers_;
   std::vector<std::thread> threads_;

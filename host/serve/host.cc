@@ -252,6 +252,7 @@ void Host::look_around() {
         scheduler_->with_engine([](Engine& engine, TimeNs) { return engine.stats(); });
     for (const std::string& news : faults_.look(stats.policies)) spdlog::warn("{}", news);
     // On another thread: it walks over the whole heap.
+    if (ext_proc_) ext_proc_->look_at_certificates();
     const size_t open = transports().http_connections + (ext_proc_ ? ext_proc_->calls() : 0);
     if (calm_.look(open + stats.total.parked + stats.total.in_flight))
       asio::post(preparer_, [] { ::malloc_trim(0); });
@@ -311,10 +312,13 @@ std::string Host::what_stays(const config::Config& next) const {
   const auto text = [](const auto& address) { return address ? address->text : std::string(); };
   const auto http = [](const config::Config& c) { return c.http ? c.http->address.text : ""; };
   const auto ext_proc = [](const config::Config& c) {
-    if (!c.ext_proc) return std::string();
-    const config::Tls tls = c.ext_proc->tls.value_or(config::Tls());
-    return fmt::format("{} {} {} {}", c.ext_proc->address.text, tls.cert.string(), tls.key.string(),
-                       tls.client_ca.string());
+    return c.ext_proc ? c.ext_proc->address.text : "";
+  };
+  const auto tls = [](const config::Config& c) {
+    if (!c.ext_proc || !c.ext_proc->tls) return std::string();
+    const config::Tls& files = *c.ext_proc->tls;
+    return fmt::format("{}\n{}\n{}", files.cert.string(), files.key.string(),
+                       files.client_ca.string());
   };
   std::string out;
   const auto stays = [&](const char* what) {
@@ -322,7 +326,8 @@ std::string Host::what_stays(const config::Config& next) const {
                        what);
   };
   if (http(next) != http(started_with_)) stays("[listen.http] address");
-  if (ext_proc(next) != ext_proc(started_with_)) stays("[listen.ext_proc] address or tls");
+  if (ext_proc(next) != ext_proc(started_with_)) stays("[listen.ext_proc] address");
+  if (tls(next) != tls(started_with_)) stays("[listen.ext_proc] tls");
   // Bodies in one message, as in BUFFERED mode, are bounded by what gRPC was told then.
   const auto max_body = [](const config::Config& c) {
     const uint64_t max = c.ext_proc ? c.ext_proc->max_body : 0;

@@ -136,7 +136,7 @@ Preparation prepare(const std::filesystem::path& file, uint64_t seed,
         diagnostics.error({}, "[log] decisions: " + fine.error());
     if (config->ext_proc && config->ext_proc->tls)
       if (auto good = ext_proc::check(*config->ext_proc->tls); !good)
-        diagnostics.error({}, "[listen.ext_proc] " + good.error(),
+        diagnostics.error(config->ext_proc->tls->at, good.error(),
                           "PEM files that this user may read; the key without a passphrase");
     built = build_pipeline(*config, diagnostics);
   }

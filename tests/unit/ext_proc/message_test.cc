@@ -31,6 +31,8 @@ grpc::ByteBuffer cut(const std::string& bytes, size_t size) {
   return grpc::ByteBuffer(slices.data(), slices.size());
 }
 
+bool decodes(Incoming& incoming, grpc::ByteBuffer bytes) { return incoming.decode(bytes); }
+
 RC_GTEST_PROP(Incoming, ReadsBodiesInWhateverSlices, ()) {
   const auto body = *rc::gen::container<std::string>(rc::gen::arbitrary<char>());
   const bool end = *rc::gen::arbitrary<bool>(), of_request = *rc::gen::arbitrary<bool>();
@@ -38,7 +40,7 @@ RC_GTEST_PROP(Incoming, ReadsBodiesInWhateverSlices, ()) {
   pb::ProcessingRequest message = of_request ? request_body(body, end) : response_body(body, end);
   if (*rc::gen::arbitrary<bool>()) message = with_subset(message, {"10.0.0.1"});
   Incoming incoming;
-  RC_ASSERT(incoming.decode(cut(message.SerializeAsString(), size)));
+  RC_ASSERT(decodes(incoming, cut(message.SerializeAsString(), size)));
   RC_ASSERT(incoming.kind == message.request_case());
   RC_ASSERT(text_of(incoming.body) == body);
   RC_ASSERT(incoming.end_of_stream == end);
@@ -51,7 +53,7 @@ RC_GTEST_PROP(Incoming, AnswersAnyBytes, ()) {
   pb::ProcessingRequest message;
   // What Protobuf takes is taken here, and nothing else: but for text that is no UTF-8, which it
   // looks for in fields that are not looked at.
-  const bool taken = incoming.decode(cut(bytes, 7));
+  const bool taken = decodes(incoming, cut(bytes, 7));
   if (message.ParseFromString(bytes)) RC_ASSERT(taken);
   if (taken && incoming.body.bytes == 0) RC_ASSERT(message.ParseFromString(bytes));
 }
@@ -60,14 +62,14 @@ TEST(Incoming, TakesTheLastOfSeveralAndRefusesWhatIsCutOff) {
   std::string bytes = request_body("first", true).SerializeAsString();
   bytes += response_body("second", false).SerializeAsString();
   Incoming incoming;
-  ASSERT_TRUE(incoming.decode(cut(bytes, 100)));
+  ASSERT_TRUE(decodes(incoming, cut(bytes, 100)));
   EXPECT_EQ(incoming.kind, pb::ProcessingRequest::kResponseBody);
   EXPECT_EQ(text_of(incoming.body), "second");
   EXPECT_FALSE(incoming.end_of_stream);
   for (size_t size = 1; size < bytes.size(); ++size) {
     if (size == request_body("first", true).ByteSizeLong()) continue;
     Incoming part;
-    EXPECT_FALSE(part.decode(cut(bytes.substr(0, size), 100))) << size;
+    EXPECT_FALSE(decodes(part, cut(bytes.substr(0, size), 100))) << size;
   }
 }
 
@@ -77,7 +79,7 @@ TEST(Incoming, ReadsHeadersByEitherOfTheirValues) {
   old.set_key("a");
   old.set_value("b");
   Incoming incoming;
-  ASSERT_TRUE(incoming.decode(cut(message.SerializeAsString(), 3)));
+  ASSERT_TRUE(decodes(incoming, cut(message.SerializeAsString(), 3)));
   const auto headers = incoming.headers();
   ASSERT_EQ(headers.size(), 2u);
   EXPECT_EQ(headers[0].value, "/x");

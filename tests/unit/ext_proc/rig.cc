@@ -103,7 +103,8 @@ void Rig::Stream::send_bytes(const std::string& bytes) {
   // In two slices, as a connection may bring it.
   const grpc::Slice slices[] = {grpc::Slice(bytes.substr(0, bytes.size() / 2)),
                                 grpc::Slice(bytes.substr(bytes.size() / 2))};
-  exchange_.receive(grpc::ByteBuffer(slices, 2));
+  grpc::ByteBuffer message(slices, 2);
+  exchange_.receive(message);
   deliver();
 }
 

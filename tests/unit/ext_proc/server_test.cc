@@ -423,7 +423,47 @@ TEST_F(TlsTest, CertificatesAreFollowedAsTheirFilesChange) {
   const Certificate other_ca = make_certificate("other", nullptr);
   EXPECT_FALSE(served(secure(nullptr, other_ca)));
   use(make_certificate("second", &other_ca));
-  EXPECT_TRUE(eventually([&] { return served(secure(nullptr, other_ca)); }));
+  EXPECT_TRUE(eventually([&] {
+    server->look_at_certificates();
+    return served(secure(nullptr, other_ca));
+  }));
+}
+
+TEST_F(TlsTest, WhatCannotBeServedChangesNothing) {
+  const Certificate first = make_certificate("first", &ca_);
+  const Certificate second = make_certificate("second", &ca_);
+  use(first);
+  listen_with_tls(false);
+  auto opened = Certificates::open(*listener.tls);
+  ASSERT_TRUE(opened.ok()) << opened.error();
+  Certificates& certificates = **opened;
+  EXPECT_FALSE(certificates.look());
+  write("cert.pem", second.pem);  // and its key is still to come
+  auto news = certificates.look();
+  ASSERT_TRUE(news);
+  EXPECT_FALSE(news->good);
+  EXPECT_THAT(news->text, testing::HasSubstr("key.pem: it is not the certificate's"));
+  EXPECT_FALSE(certificates.look());  // said once
+  write("key.pem", second.key);
+  news = certificates.look();
+  ASSERT_TRUE(news);
+  EXPECT_TRUE(news->good) << news->text;
+  write("key.pem", "");
+  EXPECT_FALSE(certificates.look()->good);
+  std::filesystem::remove(directory_ / "cert.pem");
+  EXPECT_THAT(certificates.look()->text, testing::HasSubstr("No such file or directory"));
+  use(second);
+  EXPECT_TRUE(certificates.look()->good);
+
+  // The same over a connection.
+  start();
+  write("cert.pem", "garbage");
+  for (int i = 0; i < 15; ++i) {
+    server->look_at_certificates();
+    ASSERT_TRUE(served(secure(nullptr, ca_)));
+    std::this_thread::sleep_for(milliseconds(100));
+    ASSERT_TRUE(eventually([&] { return server->streams() == 0; }));
+  }
 }
 
 TEST_F(TlsTest, GatewaysShowACertificateAndAreTrustedByItsNames) {
