@@ -1,6 +1,7 @@
 #include "host/ext_proc/server.h"
 
 #include <fmt/format.h>
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/server_builder.h>
 #include <spdlog/spdlog.h>
@@ -17,9 +18,13 @@ namespace {
 
 using namespace ext_proc;  // NOLINT
 
-// gRPC's own log: whoever connects can fill it, so it is for those who look for something.
+// The libraries' own logs: whoever connects can fill them, so they are for those who look for
+// something.
 void log_of_grpc(gpr_log_func_args* args) {
   spdlog::debug("grpc: {} ({}:{})", args->message, args->file, args->line);
+}
+void log_of_protobuf(google::protobuf::LogLevel, const char*, int, const std::string& message) {
+  spdlog::debug("protobuf: {}", message);
 }
 
 // Why nothing can listen at ADDRESS, which gRPC itself would only log; the port that it stands for
@@ -67,6 +72,7 @@ ExtProcServer::~ExtProcServer() { stop(); }
 
 Result<uint16_t> ExtProcServer::listen(const config::ExtProcListener& listener) {
   gpr_set_log_function(log_of_grpc);
+  google::protobuf::SetLogHandler(log_of_protobuf);
   std::shared_ptr<grpc::ServerCredentials> creds = grpc::InsecureServerCredentials();
   if (listener.tls) {
     auto certificates = Certificates::open(*listener.tls);
