@@ -32,6 +32,12 @@ class BlockMap {
     return slot.value;
   }
 
+  // HASH will be asked for soon: each place is a cache miss, and those of a long prompt can be taken
+  // side by side.
+  void prefetch(uint64_t hash) const {
+    if (!slots_.empty()) __builtin_prefetch(&slots_[home(hash)]);
+  }
+
   void erase(uint64_t hash) {
     if (slots_.empty()) return;
     size_t hole = locate(hash);
@@ -107,6 +113,10 @@ class Lru {
   }
 
   size_t size() const { return where_.size(); }
+  void prefetch(uint64_t hash) const { where_.prefetch(hash); }
+  // The one that goes after NODE; 0, which is no node, begins with the last and follows the first.
+  uint32_t goes_after(uint32_t node) const { return nodes_[node].previous; }
+  uint64_t hash_of(uint32_t node) const { return nodes_[node].hash; }
 
  private:
   struct Node {
@@ -141,6 +151,7 @@ class Lru {
   uint32_t free_ = 0;  // first of the free nodes, chained by next; 0 = none
 };
 
+inline constexpr size_t kAhead = 8;  // blocks between a prefetch and its use
 inline constexpr uint32_t kGroupBits = 64;
 inline constexpr uint32_t kGroups = kEndpointsMax / kGroupBits;
 static_assert(kEndpointsMax % kGroupBits == 0);
@@ -158,7 +169,15 @@ struct PrefixIndex::Impl {
   void shrink(uint32_t endpoint, size_t blocks_max) {
     Lru& lru = endpoints[endpoint];
     BlockMap& group = holders[endpoint / kGroupBits];
+    uint32_t ahead = 0;
+    const auto look_ahead = [&] {
+      ahead = lru.goes_after(ahead);
+      lru.prefetch(lru.hash_of(ahead));
+      group.prefetch(lru.hash_of(ahead));
+    };
+    for (size_t i = 0; i < kAhead && lru.size() > blocks_max + i; ++i) look_ahead();
     while (lru.size() > blocks_max) {
+      look_ahead();
       const uint64_t hash = lru.drop_last();
       uint64_t& set = group.at(hash);
       const uint64_t rest = set & ~(uint64_t{1} << endpoint % kGroupBits);
@@ -185,6 +204,7 @@ void PrefixIndex::match(std::span<const uint64_t> prompt, const EndpointSet& end
     uint64_t still = endpoints.word(group);  // those that hold every block so far
     for (uint32_t block = 0; still != 0; ++block) {
       const bool over = block == prompt.size();
+      if (block + kAhead < prompt.size()) impl_->holders[group].prefetch(prompt[block + kAhead]);
       const uint64_t holders = over ? 0 : impl_->holders[group].find(prompt[block]);
       const uint64_t lost = still & ~holders;
       if (block != 0)
@@ -204,11 +224,15 @@ void PrefixIndex::insert(std::span<const uint64_t> prompt, uint32_t endpoint) {
   // Last block first: the head of a prompt is then newer than its tail and goes later, as a tail
   // alone serves nobody.
   for (size_t i = kept; i-- > 0;) {
+    if (i >= kAhead) {
+      impl.endpoints[endpoint].prefetch(prompt[i - kAhead]);
+      group.prefetch(prompt[i - kAhead]);
+    }
     if (!impl.endpoints[endpoint].touch(prompt[i])) continue;
     group.at(prompt[i]) |= uint64_t{1} << endpoint % kGroupBits;
     ++impl.blocks;
-    impl.shrink(endpoint, impl.capacity[endpoint]);
   }
+  impl.shrink(endpoint, impl.capacity[endpoint]);
 }
 
 void PrefixIndex::set_capacity(uint32_t endpoint, uint32_t blocks) {
