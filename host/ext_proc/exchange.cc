@@ -24,8 +24,7 @@ Exchange::Exchange(Surroundings& surroundings, Peer peer, MakeWaiter make_waiter
 uint64_t Exchange::patience_ns() const {
   if (over_ || observes_) return 0;
   if (request_ == Request::kWaiting) return 0;  // it is for the scheduler to speak
-  const bool shows_more = answer_ == Answer::kBody && !answer_comes_in_one();
-  if (answer_ == Answer::kUnseen || (answer_ == Answer::kBody && !shows_more)) return 0;
+  if (answer_ == Answer::kUnseen || (answer_ == Answer::kBody && answer_comes_in_one())) return 0;
   const bool uploads = answer_ == Answer::kNone && !(picked() && request_ended_);
   return uploads ? settings_->body_timeout_ns : settings_->upstream.idle_timeout_ns;
 }
@@ -153,6 +152,16 @@ void Exchange::send_trailers(bool of_request, const std::vector<std::string>& dr
   send(response);
 }
 
+// What Sluice says of itself with every answer.
+void Exchange::mark(pb::HeaderMutation& mutation) const {
+  const RequestRecord& record = context_.record;
+  if (!context_.id().empty()) set_header(mutation, "x-request-id", context_.id());
+  if (record.parked)
+    set_header(mutation, "x-sluice-queue-ms", std::to_string(record.queue_ns / 1'000'000));
+  if (settings_->expose_endpoint && !context_.endpoint.empty())
+    set_header(mutation, "x-sluice-endpoint", context_.endpoint);
+}
+
 void Exchange::refuse(const ErrorAnswer& error) {
   context_.record.refusal = error.reason;
   std::vector<std::pair<std::string, std::string>> headers = {
@@ -176,16 +185,12 @@ void Exchange::answer_immediately(uint16_t status,
                                   std::vector<std::pair<std::string, std::string>> headers,
                                   std::string body, const std::string& details) {
   context_.record.status = status;
-  if (!context_.id().empty()) headers.emplace_back("x-request-id", context_.id());
-  if (context_.record.parked)
-    headers.emplace_back("x-sluice-queue-ms", std::to_string(context_.record.queue_ns / 1'000'000));
-  if (settings_->expose_endpoint && !context_.endpoint.empty())
-    headers.emplace_back("x-sluice-endpoint", context_.endpoint);
   context_.record.bytes_out = body.size();
   pb::ProcessingResponse response;
   pb::ImmediateResponse& immediate = *response.mutable_immediate_response();
   immediate.mutable_status()->set_code(static_cast<envoy::type::v3::StatusCode>(status));
   for (const auto& [name, value] : headers) set_header(*immediate.mutable_headers(), name, value);
+  mark(*immediate.mutable_headers());
   immediate.set_body(std::move(body));
   immediate.set_details(details);
   send(response);

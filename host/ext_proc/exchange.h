@@ -87,6 +87,7 @@ class Exchange {
   void send(const google::protobuf::MessageLite& message) { outbox.push(encode(message)); }
   void send_chunks(bool of_request, Pieces body, bool end_of_stream);
   void send_trailers(bool of_request, const std::vector<std::string>& drops);
+  void mark(pb::HeaderMutation& mutation) const;
   void refuse(const ErrorAnswer& error);
   void answer_own(const std::string& json);
   void answer_immediately(uint16_t status, std::vector<std::pair<std::string, std::string>> headers,

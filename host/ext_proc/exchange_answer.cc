@@ -61,11 +61,11 @@ void Exchange::on_response_headers(Incoming& message) {
   // In full duplex the gateway leaves it out by itself.
   if (!usage_->passes_through() && answer_mode_ != ProcessingMode::FULL_DUPLEX_STREAMED)
     mutation.add_remove_headers("content-length");
-  if (!context_.id().empty()) set_header(mutation, "x-request-id", context_.id());
-  if (context_.record.parked && picked())
-    set_header(mutation, "x-sluice-queue-ms", std::to_string(context_.record.queue_ns / 1'000'000));
-  if (picked() && settings_->expose_endpoint)
-    set_header(mutation, "x-sluice-endpoint", context_.endpoint);
+  if (picked()) {
+    mark(mutation);
+  } else if (!context_.id().empty()) {
+    set_header(mutation, "x-request-id", context_.id());  // of the gateway's answer nothing else
+  }
   send(response);
   answer_ = answer_mode_ == ProcessingMode::NONE ? Answer::kUnseen : Answer::kBody;
   if (answer_ == Answer::kUnseen && !message.end_of_stream) context_.answer_is_unseen();

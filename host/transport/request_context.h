@@ -94,7 +94,6 @@ class RequestContext {
   // Tells the sink what became of it.
   void write_record(std::string_view method, std::string_view target, TimeNs began_ns);
 
-  const TransportSettings& settings() const { return *settings_; }
   const std::string& id() const { return request_id_; }
   const RequestFacts& facts() const { return facts_; }
   const Routed& routed() const { return routed_; }

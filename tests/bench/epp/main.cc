@@ -195,10 +195,7 @@ void run_parked(const Options& o) {
   const double each = (static_cast<double>(parked) - static_cast<double>(idle)) / o.parked;
   fmt::print("{} requests of {} bytes parked on {} connections: {:.0f} bytes each; {} answered\n",
              o.parked, body, connections, each, answered);
-  fmt::print("resident: idle {:.1f} MiB, parked {:.1f} MiB, 5 s after {:.1f} MiB ({:+.1f} %)\n",
-             static_cast<double>(idle) / 0x1p20, static_cast<double>(parked) / 0x1p20,
-             static_cast<double>(after) / 0x1p20,
-             (static_cast<double>(after) / static_cast<double>(idle) - 1) * 100);
+  print_resident(idle, parked, after);
   write_json(o.json, {{"idle_bytes", idle},
                       {"parked_bytes", parked},
                       {"after_bytes", after},

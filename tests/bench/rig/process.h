@@ -11,5 +11,7 @@ namespace sluice::bench {
 double cpu_seconds(pid_t pid);
 // Bytes of its memory that are resident (VmRSS).
 size_t resident_bytes(pid_t pid);
+// One line about a crowd of parked requests: before it, with it, and 5 s after it has gone.
+void print_resident(size_t idle, size_t parked, size_t after);
 
 }  // namespace sluice::bench
