@@ -11,6 +11,7 @@
 #include "host/cli/plugin_command.h"
 #include "host/cli/serve_command.h"
 #include "host/cli/sim_server_command.h"
+#include "host/cli/simulate_command.h"
 #include "host/cli/version_command.h"
 #include "host/exit_codes.h"
 #include "host/plugins/probe.h"
@@ -30,6 +31,7 @@ int main(int argc, char** argv) {
   sluice::add_plugin_command(app, exit_code);
   sluice::add_log_command(app, exit_code);
   sluice::add_demo_command(app, exit_code);
+  sluice::add_simulate_command(app, exit_code);
   sluice::add_sim_server_command(app, exit_code);
   sluice::add_version_command(app, exit_code);
   try {

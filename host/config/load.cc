@@ -14,10 +14,8 @@
 #include "host/config/sections.h"
 
 namespace sluice::config {
-namespace {
 
-// At most one byte more than kFileBytesMax, so that what reads the text sees that it is too long.
-std::optional<std::string> read_file(const std::filesystem::path& file, Diagnostics& diagnostics) {
+std::optional<std::string> read_text(const std::filesystem::path& file, Diagnostics& diagnostics) {
   diagnostics.set_source(file.string(), "");
   std::error_code unknown;
   if (std::filesystem::is_directory(file, unknown)) {
@@ -39,8 +37,6 @@ std::optional<std::string> read_file(const std::filesystem::path& file, Diagnost
   return text;
 }
 
-}  // namespace
-
 Source source_of(const std::filesystem::path& file, Diagnostics& diagnostics) {
   std::error_code no_working_directory;
   return {diagnostics, std::filesystem::absolute(file, no_working_directory).parent_path(),
@@ -54,7 +50,7 @@ std::optional<Config> load(const std::filesystem::path& file, Diagnostics& diagn
 }
 
 std::optional<Config> load_partly(const std::filesystem::path& file, Diagnostics& diagnostics) {
-  const std::optional<std::string> text = read_file(file, diagnostics);
+  const std::optional<std::string> text = read_text(file, diagnostics);
   return text ? parse_partly(*text, file, diagnostics) : std::nullopt;
 }
 
@@ -67,7 +63,7 @@ std::optional<std::vector<Endpoint>> load_endpoints(const std::filesystem::path&
                       "an empty file means no endpoints yet");
     return std::nullopt;
   }
-  const std::optional<std::string> text = read_file(file, diagnostics);
+  const std::optional<std::string> text = read_text(file, diagnostics);
   if (!text) return std::nullopt;
   diagnostics.set_source(file.string(), text->substr(0, kFileBytesMax));
   const std::optional<toml::table> document = read_document(*text, diagnostics);

@@ -18,12 +18,12 @@ ServedModels Pool::Member::served() const {
   return {slot, false, std::move(names)};
 }
 
-std::vector<int64_t> Pool::Member::label_hashes(const PoolSettings& settings) const {
+std::vector<int64_t> label_hashes(const PoolSettings& settings, const config::Endpoint& endpoint) {
   std::vector<int64_t> out;
   for (const EndpointColumn& column : settings.columns) {
     if (column.kind != EndpointColumn::Kind::kLabelHash) continue;
-    auto label = config.labels.find(column.name);
-    out.push_back(label == config.labels.end()
+    auto label = endpoint.labels.find(column.name);
+    out.push_back(label == endpoint.labels.end()
                       ? column.absent_int
                       : static_cast<int64_t>(settings.hash(label->second)));
   }

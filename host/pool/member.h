@@ -38,7 +38,6 @@ struct Pool::Member {
     return now;
   }
   ServedModels served() const;
-  std::vector<int64_t> label_hashes(const PoolSettings& settings) const;
   // How long nothing has been heard of its metrics.
   TimeNs silence(TimeNs now) const { return now - std::min(now, std::max(heard_ns, since)); }
 };

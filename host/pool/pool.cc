@@ -22,6 +22,15 @@ EndpointAddress to_address(const config::Endpoint& endpoint) {
 
 }  // namespace
 
+EndpointLimits limits_of(const config::Pool& pool, const config::Endpoint& endpoint) {
+  const uint32_t in_flight_max = endpoint.max_in_flight.value_or(pool.max_in_flight);
+  EndpointLimits limits(in_flight_max == 0 ? kNone : in_flight_max);
+  limits.tokens = pool.max_in_flight_tokens;
+  limits.learn = pool.learn_room && !endpoint.max_in_flight;
+  limits.gateways = pool.gateways;
+  return limits;
+}
+
 Pool::Pool(asio::io_context& control, EnginePort& engine)
     : control_(control),
       engine_(engine),
@@ -172,12 +181,7 @@ void Pool::apply() {
 
 // Takes over what may change of an endpoint. True if the engine must hear of it.
 bool Pool::keep(Member& member, const config::Endpoint& endpoint) {
-  const config::Pool& pool = settings_.pool;
-  const uint32_t in_flight_max = endpoint.max_in_flight.value_or(pool.max_in_flight);
-  EndpointLimits limits(in_flight_max == 0 ? kNone : in_flight_max);
-  limits.tokens = pool.max_in_flight_tokens;
-  limits.learn = pool.learn_room && !endpoint.max_in_flight;
-  limits.gateways = pool.gateways;
+  const EndpointLimits limits = limits_of(settings_.pool, endpoint);
   const bool changed = limits != member.limits || endpoint.labels != member.config.labels;
   const bool learns = endpoint.models.empty(), learnt = member.config.models.empty();
   member.config = endpoint;
@@ -218,7 +222,7 @@ void Pool::announce(Member& member) {
 void Pool::send_report(const Member& member) {
   EndpointReport report;
   if (!member.stale) report = member.report;
-  report.ints = member.label_hashes(settings_);
+  report.ints = label_hashes(settings_, member.config);
   report.floats.clear();
   for (const EndpointColumn& column : settings_.columns) {
     if (column.kind == EndpointColumn::Kind::kMetric) report.floats.push_back(column.absent);

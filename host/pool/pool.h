@@ -48,6 +48,11 @@ struct PoolSettings {
   uint64_t (*hash)(std::string_view) = nullptr;
 };
 
+// What ENDPOINT of POOL may have in flight, as configured.
+EndpointLimits limits_of(const config::Pool& pool, const config::Endpoint& endpoint);
+// What scoring policies see of ENDPOINT's labels: a value for each label column that they declared.
+std::vector<int64_t> label_hashes(const PoolSettings& settings, const config::Endpoint& endpoint);
+
 // One endpoint for /status and /metrics.
 struct EndpointStatus {
   uint32_t slot = 0;

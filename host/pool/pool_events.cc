@@ -35,7 +35,7 @@ void Pool::on_reading(uint32_t slot, EngineReading reading) {
   member.scrapes_good++;
   member.malformed_lines += reading.malformed;
   member.report = std::move(reading.report);
-  member.report.ints = member.label_hashes(settings_);
+  member.report.ints = label_hashes(settings_, member.config);
   member.heard_ns = Scheduler::now();
   engine_.report(slot, member.report);
   if (member.health.scraped(Scheduler::now())) health_changed(member, "its metrics can be read");

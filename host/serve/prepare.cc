@@ -53,25 +53,6 @@ std::optional<std::vector<config::Endpoint>> read_endpoints_file(
   return endpoints;
 }
 
-void declare_columns(RoutingOptions& routing, PoolSettings& pool) {
-  const plugins::DeclaredColumns columns = plugins::PluginRegistry::instance().declared();
-  using plugins::Source;
-  for (const auto& c : columns.request_ints)
-    routing.columns.push_back({.source = c.source == Source::kHashHeader
-                                             ? DeclaredColumn::Source::kHeaderHash
-                                             : DeclaredColumn::Source::kHeader,
-                               .header = c.name,
-                               .absent_int = c.absent});
-  for (const auto& c : columns.request_floats)
-    routing.columns.push_back({.is_float = true, .header = c.name, .absent_float = c.absent});
-  for (const auto& c : columns.endpoint_ints)
-    pool.columns.push_back(
-        {.kind = EndpointColumn::Kind::kLabelHash, .name = c.name, .absent_int = c.absent});
-  for (const auto& c : columns.endpoint_floats)
-    pool.columns.push_back(
-        {.kind = EndpointColumn::Kind::kMetric, .name = c.name, .absent = c.absent});
-}
-
 // What both transports' settings have alike. LISTENER: of one of them.
 template <typename Listener>
 void fill(TransportSettings& settings, const Listener& listener, const config::Config& config,
@@ -107,6 +88,26 @@ std::shared_ptr<const ExtProcSettings> ext_proc_settings(const config::Config& c
 }
 
 }  // namespace
+
+void declare_columns(RoutingOptions& routing, PoolSettings& pool) {
+  pool.hash = hash_text;
+  const plugins::DeclaredColumns columns = plugins::PluginRegistry::instance().declared();
+  using plugins::Source;
+  for (const auto& c : columns.request_ints)
+    routing.columns.push_back({.source = c.source == Source::kHashHeader
+                                             ? DeclaredColumn::Source::kHeaderHash
+                                             : DeclaredColumn::Source::kHeader,
+                               .header = c.name,
+                               .absent_int = c.absent});
+  for (const auto& c : columns.request_floats)
+    routing.columns.push_back({.is_float = true, .header = c.name, .absent_float = c.absent});
+  for (const auto& c : columns.endpoint_ints)
+    pool.columns.push_back(
+        {.kind = EndpointColumn::Kind::kLabelHash, .name = c.name, .absent_int = c.absent});
+  for (const auto& c : columns.endpoint_floats)
+    pool.columns.push_back(
+        {.kind = EndpointColumn::Kind::kMetric, .name = c.name, .absent = c.absent});
+}
 
 std::string engine_refusal(const std::filesystem::path& file, const std::string& why) {
   config::Diagnostics diagnostics;
@@ -147,8 +148,7 @@ Preparation prepare(const std::filesystem::path& file, uint64_t seed,
   PoolSettings pool{.pool = config->pool,
                     .file_endpoints = {},
                     .own = bound.empty() ? listeners(*config) : bound,
-                    .columns = {},
-                    .hash = hash_text};
+                    .columns = {}};
   if (!config->pool.endpoints_file.empty()) {
     auto endpoints = read_endpoints_file(*config, pool.own, result.messages);
     if (!endpoints) return result;

@@ -38,6 +38,10 @@ struct Preparation {
 Preparation prepare(const std::filesystem::path& file, uint64_t seed,
                     const std::vector<config::SocketAddress>& bound = {});
 
+// The columns that policies declared, as requests and endpoints fill them; the hash of their texts
+// with them.
+void declare_columns(RoutingOptions& routing, PoolSettings& pool);
+
 // The words for a pipeline that an engine would not take, though everything before was well.
 std::string engine_refusal(const std::filesystem::path& file, const std::string& why);
 

@@ -30,7 +30,8 @@ struct Group {
   std::array<uint64_t, kOutcomes> ended{};   // by Outcome
   uint64_t prompt_tokens = 0, output_tokens = 0, cached_tokens = 0;  // of completed requests
   double service = 0;                        // prompt + output cost, as [cost] weighs them
-  uint64_t slo_met = 0;                      // completed with TTFT and inter-token time in bounds
+  uint64_t in_window = 0;  // that are over, and arrived in the window
+  uint64_t slo_met = 0;    // of them: completed with TTFT and inter-token time in bounds
   // Of requests that got an answer. WAIT is TTFT less the time that its own prefill takes; ITL the
   // mean time between the tokens of a request; E2E from arrival to the last token.
   Histogram wait, ttft, itl, e2e;
@@ -81,14 +82,15 @@ struct RunResult {
   double hit_rate = 0, ideal_hit_rate = 0;  // cached prompt tokens over all; of a boundless cache
   Group all;
   std::vector<Group> bands;    // highest priority first
-  std::vector<Group> tenants;  // most service first; at most kTenantsMax, the last for all others
+  std::vector<Group> tenants;  // most service first; at most kTenantsMax
   std::vector<ServerResult> servers_used;
   Fairness fairness;
-  double step_s = 1;  // of every Series below
+  double step_s = 1;  // of the Series below
   std::vector<Series> parked;    // requests parked, by band
   std::vector<Series> running;   // requests running, by server
   std::vector<Series> waiting;   // requests in a server's own queue, by server
   std::vector<Series> kv_used;   // 0 .. 1, by server
+  double service_step_s = 1;     // of the series below
   std::vector<Series> service;   // accumulated service by tenant, at the end of each step
 };
 

@@ -24,6 +24,7 @@ struct Arrival {
   std::string_view flow;       // the first header component of the flow key: the tenant
   std::string_view objective;  // "" = the model's band, or the default one
   std::string_view model;      // "" = the first model of the configuration
+  std::string_view band;       // "" = as the objective or the model says
   uint32_t prompt_tokens = 0;
   uint32_t output_tokens = 0;
   // What its prompt begins with: equal n-th hashes mean equal first n blocks. Only whole blocks.

@@ -1,0 +1,455 @@
+#include "host/simulate/simulation.h"
+
+#include <algorithm>
+#include <ctime>
+#include <unordered_set>
+
+#include "core/engine.h"
+#include "core/picker.h"
+#include "host/simulate/hindsight.h"
+#include "host/simulate/model_server.h"
+#include "host/simulate/room_history.h"
+#include "host/simulate/submissions.h"
+
+namespace sluice::simulate {
+namespace {
+
+constexpr TimeNs kStart = 1'000'000'000;  // the engine's clock then: 0 means never
+constexpr uint64_t kProgressEvery = 4096;  // requests
+constexpr size_t kIdealBlocksMax = 16'000'000;
+
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+// The same pipeline for a picker without a queue: nothing is ever kept back.
+Pipeline without_queue(Pipeline pipeline) {
+  for (BandConfig& band : pipeline.bands) band.ceiling = 1;
+  pipeline.wait_for_better = {};
+  return pipeline;
+}
+
+class Simulation {
+ public:
+  Simulation(const Setup& setup, traces::Source& trace, const RunOptions& options)
+      : setup_(setup), trace_(trace), options_(options), measures_(setup, options.measures) {}
+
+  Result<RunResult> run();
+
+ private:
+  // A request between its arrival and its end.
+  struct Live {
+    RequestId id;
+    uint64_t number = 0;
+    std::shared_ptr<const RequestKind> kind;
+    RequestRecord record;
+    GhostId ghost;
+    uint32_t client = kNone, server = kNone;
+    TimeNs parked_since = 0, parked_with_room = 0, queued_since = 0, queued = 0;
+    bool parked = false;
+    std::vector<uint64_t> prefix;
+  };
+
+  void start_servers();
+  TimeNs next_event();
+  void arrive();
+  void scrape(uint32_t server);
+  void serve(uint32_t server);
+  void act();
+  void dispatch(const Decision& decision, uint32_t live);
+  void end(uint32_t live, Outcome outcome);
+  void server_changed(uint32_t server);
+  void note_room();
+  void count_unused();
+  TimeNs oldest_parked();
+  // One that is refused at once has no slot of its own.
+  uint32_t live_of(RequestId id) const {
+    return id.seq == submitting_.seq ? submitting_live_ : live_of_slot_[id.slot];
+  }
+  TimeNs since_start(TimeNs at) const { return at == kNever ? kNever : at - kStart; }
+  void waits(uint32_t live, int by);
+  uint64_t ideal_blocks(const std::vector<uint64_t>& prefix);
+
+  const Setup& setup_;
+  traces::Source& trace_;
+  const RunOptions& options_;
+  Measures measures_;
+  std::unique_ptr<Engine> engine_;
+  ModelClasses classes_;
+  std::unique_ptr<Submissions> submissions_;
+  Ghosts ghosts_;
+  std::vector<ModelServer> servers_;
+  std::vector<EndpointReport> reports_;  // with their declared columns filled in
+  std::vector<std::vector<uint32_t>> members_;  // of each class
+  std::vector<Measures::ServerSet> member_sets_;
+  std::vector<RoomHistory> rooms_;   // by class
+  std::vector<uint32_t> waiting_;    // parked or in a server's queue, by class
+  std::vector<uint32_t> room_;       // of each server
+  std::vector<uint32_t> free_slots_;  // of each server
+  std::vector<uint32_t> parked_;     // by band
+  std::vector<TimeNs> scrape_at_;
+  TimeNs now_ = kStart, last_arrival_ = kStart;
+  uint64_t next_number_ = 1, under_way_ = 0, hash_ = 0;
+  std::vector<Live> live_;
+  std::vector<uint32_t> free_;
+  std::vector<uint32_t> live_of_slot_;  // by RequestId::slot
+  RequestId submitting_;
+  uint32_t submitting_live_ = kNone;
+  std::deque<std::pair<uint32_t, uint64_t>> parked_order_;  // live and number, by arrival
+  std::vector<ServerEvent> events_;
+  std::vector<Decision> decisions_;
+  std::unordered_set<uint64_t> blocks_seen_;
+};
+
+Result<RunResult> Simulation::run() {
+  const double cpu_before = cpu_seconds();
+  Pipeline pipeline = options_.direct ? without_queue(setup_.pipeline) : setup_.pipeline;
+  auto engine = Engine::create(std::move(pipeline), options_.seed, now_);
+  if (!engine) return Error{engine.error()};
+  engine_ = std::move(*engine);
+  start_servers();
+
+  while (true) {
+    const TimeNs arrival = trace_.next_at();
+    const TimeNs arrives = arrival == kNever ? kNever : std::max(now_, kStart + arrival);
+    if (arrives == kNever && under_way_ == 0) break;
+    const TimeNs served = next_event();
+    const TimeNs due = engine_->next_deadline();
+    const auto scraped =
+        static_cast<uint32_t>(std::ranges::min_element(scrape_at_) - scrape_at_.begin());
+    const TimeNs next = std::min({served, due, arrives});
+    if (next == kNever) {
+      // What is parked waits for what will never come.
+      engine_->drain_now(now_);
+      act();
+      continue;
+    }
+    // At the same moment servers come first, then time itself, then scrapes, then arrivals.
+    now_ = std::max(now_, std::min(next, scrape_at_[scraped]));
+    if (served <= now_) {
+      for (uint32_t server = 0; server < servers_.size(); ++server)
+        if (servers_[server].next_at() <= now_) serve(server);
+    } else if (due <= now_) {
+      engine_->advance(now_);
+      act();
+    } else if (scrape_at_[scraped] <= now_) {
+      scrape(scraped);
+    } else {
+      arrive();
+    }
+  }
+  if (const auto failure = trace_.failure()) return Error{*failure};
+  RunResult result = measures_.result(since_start(last_arrival_), since_start(now_));
+  result.direct = options_.direct;
+  result.seed = options_.seed;
+  result.config = setup_.file;
+  result.hash = hash_;
+  result.cpu_s = cpu_seconds() - cpu_before;
+  return result;
+}
+
+void Simulation::start_servers() {
+  const config::Pool& pool = setup_.config.pool;
+  servers_.reserve(setup_.servers.size());
+  std::vector<ServedModels> served;
+  for (uint32_t slot = 0; slot < setup_.servers.size(); ++slot) {
+    servers_.emplace_back(setup_.servers[slot], ghosts_);
+    const config::Endpoint& endpoint = pool.endpoints[slot];
+    EndpointLimits limits = limits_of(pool, endpoint);
+    if (options_.direct) limits = EndpointLimits();
+    engine_->set_endpoint(now_, slot, limits, true);
+    served.push_back({slot, endpoint.models.empty(), endpoint.models});
+    EndpointReport& report = reports_.emplace_back();
+    report.ints = label_hashes(setup_.pool, endpoint);
+    report.kv_tokens_max = setup_.servers[slot].kv_tokens;
+    // Not all at once, as scrapers of one process do not ask all at once either.
+    scrape_at_.push_back(kStart + pool.scrape_interval_ns * slot / setup_.servers.size());
+    room_.push_back(servers_[slot].room());
+    free_slots_.push_back(setup_.servers[slot].max_running);
+  }
+  for (const ModelClasses::Change& change : classes_.update(now_, served)) {
+    engine_->set_class(now_, change.id, change.members);
+    if (change.id >= members_.size()) {
+      members_.resize(change.id + 1);
+      member_sets_.resize(change.id + 1);
+    }
+    members_[change.id] = change.members;
+    for (const uint32_t slot : change.members) member_sets_[change.id].set(slot);
+  }
+  rooms_.resize(members_.size());
+  waiting_.resize(members_.size());
+  parked_.resize(setup_.pipeline.bands.size());
+  submissions_ = std::make_unique<Submissions>(setup_, classes_.map());
+  note_room();
+  act();
+}
+
+TimeNs Simulation::next_event() {
+  TimeNs next = kNever;
+  for (const ModelServer& server : servers_) next = std::min(next, server.next_at());
+  return next;
+}
+
+void Simulation::arrive() {
+  const traces::Arrival& arrival = trace_.take();
+  uint32_t index = static_cast<uint32_t>(live_.size());
+  if (free_.empty()) {
+    live_.emplace_back();
+  } else {
+    index = free_.back();
+    free_.pop_back();
+  }
+  Live& r = live_[index];
+  const uint64_t number = r.number = next_number_++;
+  r.kind = submissions_->kind_of(arrival, r.number);
+  r.client = arrival.client;
+  r.server = kNone;
+  r.parked_with_room = r.queued = 0;
+  r.parked = false;
+  r.record = {};
+  r.record.band = r.kind->routed.band;
+  r.record.tenant = measures_.tenant(r.kind->tenant, r.kind->routed.weight_milli / 1000.0);
+  r.record.prompt = std::max(arrival.prompt_tokens, 1U);
+  r.record.output = std::max(arrival.output_tokens, 1U);
+  r.record.arrival = since_start(now_);
+  Submissions::prefix_of(arrival, r.kind->submission.model_hash, r.prefix);
+  if (!r.prefix.empty()) measures_.prefix(r.record.prompt, ideal_blocks(r.prefix) * kBlockTokens);
+  last_arrival_ = now_;
+  ++under_way_;
+  measures_.arrived(r.record.arrival, r.record);
+  if (r.number % kProgressEvery == 0 && options_.on_progress) options_.on_progress(trace_.progress());
+
+  r.ghost = ghosts_.add(now_);
+  if (!r.kind->eligible) {
+    waits(index, 1);
+    end(index, Outcome::kRejectedUnknownModel);
+    return;
+  }
+  for (const uint32_t slot : members_[*r.kind->eligible])
+    servers_[slot].add_ghost(now_, r.ghost, r.record.prompt, r.record.output);
+  waits(index, 1);
+  ++waiting_[*r.kind->eligible];
+  r.parked = true;
+  r.parked_since = now_;
+  measures_.parked(since_start(now_), r.record.band, ++parked_[r.record.band]);
+  const Submission submission = submissions_->submission(*r.kind, arrival, r.prefix);
+  r.id = engine_->submit(now_, submission);
+  submitting_ = r.id;
+  submitting_live_ = index;
+  parked_order_.emplace_back(index, r.number);
+  act();
+  if (live_[index].number == number) {
+    if (submitting_.slot >= live_of_slot_.size()) live_of_slot_.resize(submitting_.slot + 1, kNone);
+    live_of_slot_[submitting_.slot] = index;
+  }
+  submitting_ = {};
+}
+
+// What the pool hears of a server.
+void Simulation::scrape(uint32_t server) {
+  scrape_at_[server] += setup_.config.pool.scrape_interval_ns;
+  engine_->report_asked(now_, server);
+  EndpointReport& report = reports_[server];
+  report.taken_ns = now_;
+  report.waiting = servers_[server].waiting();
+  report.running = servers_[server].running();
+  report.kv_used = servers_[server].kv_used(now_);
+  engine_->report(now_, server, report);
+  act();
+}
+
+void Simulation::serve(uint32_t server) {
+  events_.clear();
+  servers_[server].advance(now_, events_);
+  for (const ServerEvent& event : events_) {
+    Live& r = live_[event.request];
+    switch (event.kind) {
+      case ServerEvent::Kind::kAdmitted:
+        r.record.admitted = since_start(event.at);
+        r.record.cached = event.tokens;
+        r.queued += event.at - r.queued_since;
+        --waiting_[*r.kind->eligible];
+        measures_.waits(r.record.admitted, r.record.tenant, -1);
+        break;
+      case ServerEvent::Kind::kFirstToken:
+        r.record.first_token = since_start(event.at);
+        r.record.alone = servers_[server].prefill_alone(r.record.prompt, r.record.cached);
+        break;
+      case ServerEvent::Kind::kProgress:
+        engine_->progress(now_, r.id, event.tokens);
+        break;
+      case ServerEvent::Kind::kFinished: {
+        r.record.made = event.tokens;
+        Completion completion;
+        completion.has_usage = true;
+        completion.prompt_tokens = r.record.prompt;
+        completion.cached_tokens = r.record.cached;
+        completion.output_tokens = event.tokens;
+        completion.is_stream = true;
+        completion.output_events = event.tokens;
+        engine_->complete(now_, r.id, completion);
+        end(event.request, Outcome::kCompleted);
+        break;
+      }
+    }
+  }
+  server_changed(server);
+  act();
+}
+
+// Does what the engine decided.
+void Simulation::act() {
+  bool changed = false;
+  while (!engine_->decisions().empty()) {
+    decisions_.swap(engine_->decisions());
+    changed = true;
+    for (const Decision& decision : decisions_) {
+      const uint32_t index = live_of(decision.id);
+      hash_ = Random::mix(hash_ ^ decision.id.seq ^ (uint64_t{decision.endpoint} << 40));
+      hash_ = Random::mix(hash_ ^ now_ ^ (static_cast<uint64_t>(decision.outcome) << 56));
+      if (decision.kind == Decision::Kind::kDispatch) {
+        dispatch(decision, index);
+      } else if (decision.kind == Decision::Kind::kEnd) {
+        --waiting_[*live_[index].kind->eligible];
+        end(index, decision.outcome);
+      } else {
+        servers_[live_[index].server].cancel(now_, index);
+        engine_->complete(now_, decision.id, {.outcome = Outcome::kRevoked});
+        end(index, Outcome::kRevoked);
+      }
+    }
+    decisions_.clear();
+  }
+  if (changed) note_room();
+  count_unused();
+}
+
+void Simulation::dispatch(const Decision& decision, uint32_t index) {
+  Live& r = live_[index];
+  const uint32_t server = decision.endpoint;
+  const RoomHistory& room = rooms_[*r.kind->eligible];
+  r.parked_with_room += room.with_room(r.parked_since, now_, r.record.prompt);
+  r.parked = false;
+  measures_.parked(since_start(now_), r.record.band, --parked_[r.record.band]);
+  r.record.dispatched = since_start(now_);
+  r.server = server;
+  r.queued_since = now_;
+  const auto answer =
+      servers_[server].submit(now_, {index, r.record.prompt, r.record.output, r.prefix});
+  if (answer == ModelServer::Answer::kQueued) {
+    server_changed(server);
+    return;
+  }
+  if (answer == ModelServer::Answer::kFull) {
+    r.parked = true;
+    r.parked_since = now_;
+    parked_order_.emplace_back(index, r.number);
+    measures_.parked(since_start(now_), r.record.band, ++parked_[r.record.band]);
+    engine_->requeue(now_, r.id, Engine::Requeue::kRejected);
+    return;
+  }
+  // Its server answers 400, and that is an answer.
+  --waiting_[*r.kind->eligible];
+  engine_->complete(now_, r.id, {.outcome = Outcome::kCompleted, .made_nothing = true});
+  end(index, Outcome::kCompleted);
+}
+
+void Simulation::waits(uint32_t index, int by) {
+  measures_.waits(since_start(now_), live_[index].record.tenant, by);
+}
+
+void Simulation::end(uint32_t index, Outcome outcome) {
+  Live& r = live_[index];
+  if (r.record.admitted == kNever) waits(index, -1);
+  if (r.parked) measures_.parked(since_start(now_), r.record.band, --parked_[r.record.band]);
+  const TimeNs least = ghosts_.remove(r.ghost);
+  const TimeNs waited = r.queued + r.parked_with_room;
+  r.record.regret = least == kNever ? 0 : waited - std::min(waited, least);
+  const TimeNs now = since_start(now_);
+  measures_.ended(now, r.record, outcome, r.server);
+  if (options_.on_finished) {
+    FinishedRequest f;
+    f.id = r.number;
+    f.arrival = r.record.arrival;
+    f.dispatched = r.record.dispatched;
+    f.first_token = r.record.first_token;
+    f.finished = now;
+    f.flow = r.kind->routed.flow;
+    f.band = setup_.pipeline.bands[r.record.band].name;
+    f.model = r.kind->routed.target;
+    if (r.server != kNone) f.endpoint = setup_.servers[r.server].name;
+    f.prompt_tokens = r.record.prompt;
+    f.output_tokens = r.record.made;
+    f.outcome = outcome;
+    options_.on_finished(f);
+  }
+  if (r.client != kNone) trace_.ended(r.client, now);
+  r.parked = false;
+  r.number = 0;
+  free_.push_back(index);
+  --under_way_;
+}
+
+void Simulation::server_changed(uint32_t server) {
+  ModelServer& s = servers_[server];
+  measures_.server(since_start(now_), server, s.running(), s.waiting(), s.kv_used(now_));
+  room_[server] = s.room();
+  const uint32_t taken = s.running() + s.waiting();
+  free_slots_[server] = s.model().max_running - std::min(s.model().max_running, taken);
+  note_room();
+}
+
+// The largest prompt that some server of each class would let in now.
+void Simulation::note_room() {
+  const TimeNs oldest = oldest_parked();
+  for (size_t c = 0; c < members_.size(); ++c) {
+    uint32_t most = 0;
+    for (const uint32_t slot : members_[c]) most = std::max(most, room_[slot]);
+    rooms_[c].set(now_, most, oldest);
+  }
+}
+
+TimeNs Simulation::oldest_parked() {
+  while (!parked_order_.empty()) {
+    const auto& [index, number] = parked_order_.front();
+    const Live& r = live_[index];
+    if (r.number == number && r.parked) return r.parked_since;
+    parked_order_.pop_front();
+  }
+  return now_;
+}
+
+// Servers without work, and free slots, while eligible work waits somewhere.
+void Simulation::count_unused() {
+  Measures::ServerSet wanted;
+  for (size_t c = 0; c < members_.size(); ++c)
+    if (waiting_[c] != 0) wanted |= member_sets_[c];
+  uint32_t idle = 0, slots = 0;
+  if (wanted.any()) {
+    for (uint32_t slot = 0; slot < servers_.size(); ++slot) {
+      if (!wanted[slot]) continue;
+      idle += free_slots_[slot] == servers_[slot].model().max_running ? 1 : 0;
+      slots += free_slots_[slot];
+    }
+  }
+  measures_.unused(since_start(now_), idle, slots);
+}
+
+// How many leading blocks somebody sent before.
+uint64_t Simulation::ideal_blocks(const std::vector<uint64_t>& prefix) {
+  uint64_t seen = 0;
+  bool all = true;
+  for (const uint64_t block : prefix) {
+    const bool known = blocks_seen_.contains(block);
+    all = all && known;
+    seen += all ? 1 : 0;
+    if (!known && blocks_seen_.size() < kIdealBlocksMax) blocks_seen_.insert(block);
+  }
+  return seen;
+}
+
+}  // namespace
+
+Result<RunResult> run(const Setup& setup, traces::Source& trace, const RunOptions& options) {
+  return Simulation(setup, trace, options).run();
+}
+
+}  // namespace sluice::simulate
