@@ -23,6 +23,7 @@ struct Arrival {
   TimeNs at = 0;
   std::string_view flow;       // the first header component of the flow key: the tenant
   std::string_view objective;  // "" = the model's band, or the default one
+  std::string_view band;       // by name, drawn by lot; "" = as the objective or the model says
   std::string_view model;      // "" = the first model of the configuration
   std::string_view band;       // "" = as the objective or the model says
   uint32_t prompt_tokens = 0;
@@ -31,6 +32,7 @@ struct Arrival {
   std::span<const uint64_t> blocks;
   uint32_t block_tokens = 0;
   uint32_t client = kNone;  // of a closed loop: what ended() wants to know
+  uint64_t ordinal = 0;     // its place in the trace, from 0, whatever piece is replayed
 };
 
 class Source {
