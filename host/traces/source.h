@@ -25,7 +25,6 @@ struct Arrival {
   std::string_view objective;  // "" = the model's band, or the default one
   std::string_view band;       // by name, drawn by lot; "" = as the objective or the model says
   std::string_view model;      // "" = the first model of the configuration
-  std::string_view band;       // "" = as the objective or the model says
   uint32_t prompt_tokens = 0;
   uint32_t output_tokens = 0;
   // What its prompt begins with: equal n-th hashes mean equal first n blocks. Only whole blocks.
