@@ -9,7 +9,9 @@
 #include "host/config/text.h"
 #include "host/traces/azure.h"
 #include "host/traces/file_source.h"
+#include "host/traces/generator.h"
 #include "host/traces/lines.h"
+#include "host/traces/loads.h"
 #include "host/traces/mix.h"
 #include "host/traces/mooncake.h"
 #include "host/traces/native.h"
@@ -70,7 +72,8 @@ Result<std::unique_ptr<Source>> open_trace(std::unique_ptr<std::istream> in,
   if (const Result<void> checked = check(options); !checked) {
     return Error{fmt::format("error: {}", checked.error())};
   }
-  auto opened = open_file(std::move(in), name, options);
+  auto opened = name.ends_with(".toml") ? open_loads(*in, name, options)
+                                        : open_file(std::move(in), name, options);
   if (!opened) return opened;
   std::unique_ptr<Source> source = std::move(*opened);
   if (options.tenants || !options.bands.empty()) {
