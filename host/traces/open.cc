@@ -35,7 +35,7 @@ Result<std::unique_ptr<Source>> open_file(std::unique_ptr<std::istream> in, cons
   LineReader lines(std::move(in));
   const std::optional<std::string_view> first = lines.next();
   if (!first && !lines.trouble().empty()) {
-    return Error{fmt::format("{}: error: {}", name, lines.trouble())};
+    return Error{fmt::format("{}:1: error: {}", name, lines.trouble())};
   }
   if (!first) return Error{fmt::format("{}: error: the file is empty", name)};
   std::unique_ptr<Format> format = format_of(*first);
