@@ -41,6 +41,11 @@ TableReader::TableReader(const toml::table& table, std::string path, std::string
                          Source& source)
     : table_(&table), path_(std::move(path)), title_(std::move(title)), at_(at), source_(&source) {}
 
+bool TableReader::is_table(std::string_view key) const {
+  const toml::node* node = table_->get(key);
+  return node != nullptr && node->is_table();
+}
+
 Location TableReader::at(std::string_view key) const {
   const toml::node* node = table_->get(key);
   return node == nullptr ? at_ : location_of(node->source());

@@ -45,6 +45,7 @@ class TableReader {
               Source& source);
 
   bool has(std::string_view key) const { return table_->contains(key); }
+  bool is_table(std::string_view key) const;  // for keys that may be a table or something else
   Location at() const { return at_; }
   Location at(std::string_view key) const;      // of its value; of the table if absent
   Location key_at(std::string_view key) const;  // of the key itself; of the table if absent

@@ -9,7 +9,9 @@
 #include "host/config/text.h"
 #include "host/traces/azure.h"
 #include "host/traces/file_source.h"
+#include "host/traces/generator.h"
 #include "host/traces/lines.h"
+#include "host/traces/loads.h"
 #include "host/traces/mix.h"
 #include "host/traces/mooncake.h"
 #include "host/traces/native.h"
@@ -33,7 +35,7 @@ Result<std::unique_ptr<Source>> open_file(std::unique_ptr<std::istream> in, cons
   LineReader lines(std::move(in));
   const std::optional<std::string_view> first = lines.next();
   if (!first && !lines.trouble().empty()) {
-    return Error{fmt::format("{}: error: {}", name, lines.trouble())};
+    return Error{fmt::format("{}:1: error: {}", name, lines.trouble())};
   }
   if (!first) return Error{fmt::format("{}: error: the file is empty", name)};
   std::unique_ptr<Format> format = format_of(*first);
@@ -70,7 +72,8 @@ Result<std::unique_ptr<Source>> open_trace(std::unique_ptr<std::istream> in,
   if (const Result<void> checked = check(options); !checked) {
     return Error{fmt::format("error: {}", checked.error())};
   }
-  auto opened = open_file(std::move(in), name, options);
+  auto opened = name.ends_with(".toml") ? open_loads(*in, name, options)
+                                        : open_file(std::move(in), name, options);
   if (!opened) return opened;
   std::unique_ptr<Source> source = std::move(*opened);
   if (options.tenants || !options.bands.empty()) {

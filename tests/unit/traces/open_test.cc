@@ -33,7 +33,8 @@ TEST(OpenTrace, SaysThatThereIsNothing) {
   EXPECT_EQ(drained("").error, "t.csv: error: the file is empty");
   EXPECT_EQ(drained(std::string(kNativeHeader)).error, "t.csv: error: there are no rows");
   EXPECT_EQ(drained(std::string(kAzureHeader) + "\n").error, "t.csv: error: there are no rows");
-  EXPECT_THAT(drained(std::string(300'000, 'x')).error, HasSubstr("this line is too long"));
+  EXPECT_THAT(drained(std::string(300'000, 'x')).error,
+              HasSubstr("t.csv:1: error: this line is too long"));
 }
 
 TEST(OpenTrace, SaysThatAFileCannotBeRead) {
