@@ -89,7 +89,7 @@ std::optional<std::string> Engine::audit() const {
   Impl& e = *impl_;
   std::vector<Ledger> counted(e.bands.size());
   std::vector<uint64_t> at_endpoint(kEndpointsMax), tokens_at(kEndpointsMax),
-      earmarks(kEndpointsMax);
+      prefills_at(kEndpointsMax), earmarks(kEndpointsMax);
   std::vector<uint64_t> of_tenant(e.pipeline.tenants.size());
   std::optional<std::string> wrong;
   const auto check = [&](const std::string& what, uint64_t a, uint64_t b) {
@@ -110,6 +110,7 @@ std::optional<std::string> Engine::audit() const {
       check(name + " is doomed", r.doomed, 0);
       check(name + " is charged", r.charged, 0);
       check(name + " has tokens reserved", r.reserved, 0);
+      check(name + " prefills", r.prefilling, 0);
     } else {
       ++l.in_flight;
       l.in_flight_bytes += r.bytes;
@@ -117,6 +118,7 @@ std::optional<std::string> Engine::audit() const {
       l.in_flight_tokens += r.reserved;
       ++at_endpoint[r.endpoint];
       tokens_at[r.endpoint] += r.reserved;
+      prefills_at[r.endpoint] += r.prefilling;
       check(name + " in flight is in its flow's queue", !r.in_flow.queued(), 1);
       check(name + " in flight has deadlines",
             !r.in_serving.queued() && !r.in_empty.queued() && !r.in_wall.queued(), 1);
@@ -208,9 +210,12 @@ std::optional<std::string> Engine::audit() const {
           endpoint.up && !endpoint.ghost && endpoint.paused_until_ns == 0 && !endpoint.earmarked &&
               endpoint.in_flight < endpoint.limit &&
               (endpoint.limit_tokens == 0 || endpoint.in_flight == 0 ||
-               endpoint.in_flight_tokens < endpoint.limit_tokens),
+               endpoint.in_flight_tokens < endpoint.limit_tokens) &&
+              (endpoint.limit_prefill_tokens == 0 ||
+               endpoint.prefill_tokens < endpoint.limit_prefill_tokens),
           e.endpoints.has_room(endpoint.slot));
     check(name + ": tokens in flight", tokens_at[endpoint.slot], endpoint.in_flight_tokens);
+    check(name + ": prompt tokens", prefills_at[endpoint.slot], endpoint.prefill_tokens);
     check(name + ": earmarks", earmarks[endpoint.slot], endpoint.earmarked);
   }
   check("pool: requests", serving.requests, e.endpoints.room_of_pool().requests);

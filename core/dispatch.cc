@@ -139,7 +139,11 @@ void Engine::Impl::dispatch(Band& band, Request* r, const Choice& to) {
   });
   band.dispatch_rate.add(now_ns, 1);
   if (wants_prefix) prefixes.insert(r->prefix, endpoint);
-  endpoints.take(endpoint, charged, r->reserved);
+  if (r->streams) {
+    const uint32_t cached = estimates.cached_tokens(r->model_hash, r->cached_tokens);
+    r->prefilling = r->prompt_tokens - std::min(cached, r->prompt_tokens);
+  }
+  endpoints.take(endpoint, {charged, r->reserved, r->prefilling});
   decisions.push_back({.kind = Decision::Kind::kDispatch,
                        .id = id,
                        .endpoint = endpoint,

@@ -109,9 +109,9 @@ void Engine::Impl::end_in_flight(Request* r, const Completion& c) {
   }
   endpoints.drop(r->cls);
   const uint32_t endpoint = r->endpoint;
-  const uint64_t reserved = r->reserved;
+  const EndpointTable::Load load{charged, r->reserved, r->prefilling};
   requests.free(r->id.slot);
-  endpoints.release(endpoint, charged, reserved);
+  endpoints.release(endpoint, load);
   may_be_idle(band, flow);
 }
 

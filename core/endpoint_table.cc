@@ -163,29 +163,37 @@ void EndpointTable::count_room(uint32_t slot) {
   change(r.serving.tokens, serving.tokens, serving_.tokens, unbounded_tokens_);
 }
 
-void EndpointTable::take(uint32_t slot, uint64_t cost, uint64_t tokens) {
+void EndpointTable::take(uint32_t slot, const Load& load) {
   Row& r = rows_[slot];
   count(slot, 1);
   ++r.dispatches;
-  r.cost += cost;
-  r.tokens += tokens;
+  r.cost += load.cost;
+  r.tokens += load.tokens;
+  r.prefilling += load.prefilling;
   refresh_room(slot);
 }
 
-void EndpointTable::release(uint32_t slot, uint64_t cost, uint64_t tokens) {
+void EndpointTable::release(uint32_t slot, const Load& load) {
   Row& r = rows_[slot];
   count(slot, -1);
-  r.cost -= cost;
-  r.tokens -= tokens;
+  r.cost -= load.cost;
+  r.tokens -= load.tokens;
+  r.prefilling -= load.prefilling;
   ++version_;
   if (r.ghost && in_flight_[slot] == 0) r.exists = false;
   refresh_room(slot);
 }
 
-void EndpointTable::move(uint32_t from, uint32_t to, uint64_t cost, uint64_t tokens) {
-  take(to, cost, tokens);
+void EndpointTable::move(uint32_t from, uint32_t to, const Load& load) {
+  take(to, load);
   --rows_[to].dispatches;
-  release(from, cost, tokens);
+  release(from, load);
+}
+
+void EndpointTable::prefilled(uint32_t slot, uint64_t tokens) {
+  if (tokens == 0) return;
+  rows_[slot].prefilling -= tokens;
+  refresh_room(slot);
 }
 
 void EndpointTable::grow(uint32_t slot, uint64_t cost, uint64_t tokens) {
@@ -238,7 +246,7 @@ void EndpointTable::end_pauses(TimeNs now) {
 }
 
 bool EndpointTable::open(uint32_t slot) const {
-  return usable(slot) && !rows_[slot].earmarked && spare_tokens_[slot] != 0;
+  return usable(slot) && !rows_[slot].earmarked && spare_tokens_[slot] != 0 && !prefills(slot);
 }
 
 // What follows from a row, after it has changed: its columns, its room, and who hears of it.
@@ -387,6 +395,8 @@ std::vector<EndpointStats> EndpointTable::stats() const {
                    .paused_until_ns = r.paused_until,
                    .limit_tokens = r.limit_tokens,
                    .in_flight_tokens = r.tokens,
+                   .limit_prefill_tokens = r.given.prefill_tokens,
+                   .prefill_tokens = r.prefilling,
                    .learns = r.given.learn,
                    .doubted = r.learner.doubted(),
                    .earmarked = r.earmarked});

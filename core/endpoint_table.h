@@ -50,11 +50,19 @@ class EndpointTable {
   void remove(uint32_t slot);
   void report_asked(uint32_t slot);
   void report(uint32_t slot, const EndpointReport& report);
-  // A request was dispatched there: its cost, and the tokens that it takes.
-  void take(uint32_t slot, uint64_t cost, uint64_t tokens);
-  void release(uint32_t slot, uint64_t cost, uint64_t tokens);
+  // What a request takes of an endpoint.
+  struct Load {
+    uint64_t cost = 0;
+    uint64_t tokens = 0;      // of its room
+    uint64_t prefilling = 0;  // of its prompt, until its answer begins
+  };
+  // A request was dispatched there.
+  void take(uint32_t slot, const Load& load);
+  void release(uint32_t slot, const Load& load);
   // What was taken at FROM is taken at TO instead, with room or without. TO exists.
-  void move(uint32_t from, uint32_t to, uint64_t cost, uint64_t tokens);
+  void move(uint32_t from, uint32_t to, const Load& load);
+  // An answer has begun, whose prompt had so many tokens.
+  void prefilled(uint32_t slot, uint64_t tokens);
   bool exists(uint32_t slot) const { return slot < rows_.size() && rows_[slot].exists; }
   bool is_up(uint32_t slot) const { return slot < rows_.size() && rows_[slot].up; }
   void grow(uint32_t slot, uint64_t cost, uint64_t tokens);
@@ -77,11 +85,17 @@ class EndpointTable {
   uint64_t spare_tokens(uint32_t slot) const { return spare_tokens_[slot]; }
   // Whether an earmarked endpoint could take the request that it is kept for.
   bool takes(uint32_t slot, uint64_t tokens) const {
-    return usable(slot) && in_flight_[slot] < rows_[slot].limit && fits(slot, tokens);
+    return usable(slot) && !prefills(slot) && in_flight_[slot] < rows_[slot].limit &&
+           fits(slot, tokens);
   }
   // It is up, and full of requests: room will come.
   bool waits_for(uint32_t slot) const {
     return slot < rows_.size() && open(slot) && in_flight_[slot] >= rows_[slot].limit;
+  }
+  // It is busy with as many prompts as it may be.
+  bool prefills(uint32_t slot) const {
+    const Row& r = rows_[slot];
+    return r.given.prefill_tokens != 0 && r.prefilling >= r.given.prefill_tokens;
   }
   bool usable(uint32_t slot) const {
     const Row& r = rows_[slot];
@@ -102,7 +116,8 @@ class EndpointTable {
   }
   // Changes whenever an endpoint may have become able to take more.
   uint64_t version() const { return version_; }
-  // Whether the log should call it open: up, not paused, not earmarked, with tokens left.
+  // Whether the log should call it open: up, not paused, not earmarked, with tokens left, and not
+  // busy with prompts.
   bool open(uint32_t slot) const;
 
   // Classes by the engine's own index.
@@ -131,6 +146,7 @@ class EndpointTable {
     RoomLearner learner;
     uint32_t limit = 0;  // the limits are those in force
     uint64_t limit_tokens = 0, tokens = 0;
+    uint64_t prefilling = 0;  // tokens of prompts
     uint64_t cost = 0, dispatches = 0;
     // What was in flight for more than a moment: since a report was asked for last, and between
     // that one and the one before.

@@ -108,6 +108,7 @@ RequestId Engine::submit(TimeNs now, const Submission& submission) {
   r->output_expected = s.output_expected;
   r->output_max = s.output_max;
   r->choices = s.choices;
+  r->streams = s.streams;
   if (s.prompt_bytes != kNone) {
     r->prompt_bytes = s.prompt_bytes;
     r->estimated = true;
@@ -153,7 +154,10 @@ void Engine::progress(TimeNs now, RequestId id, uint32_t output_events) {
   Request* r = e.find(id);
   const uint32_t output_tokens =
       r != nullptr ? e.estimates.tokens_of_events(r->model_hash, output_events) : 0;
-  if (r != nullptr && r->state == Request::State::kInFlight && output_tokens > r->output_tokens) {
+  const bool in_flight = r != nullptr && r->state == Request::State::kInFlight;
+  if (in_flight && output_events != 0)
+    e.endpoints.prefilled(r->endpoint, std::exchange(r->prefilling, 0));
+  if (in_flight && output_tokens > r->output_tokens) {
     Band& band = e.band_of(*r);
     const uint32_t before = std::exchange(r->output_tokens, output_tokens);
     const uint64_t cost = e.cost_with(*r, output_tokens);
@@ -228,7 +232,8 @@ bool Engine::requeue(TimeNs now, RequestId id, Requeue why) {
   e.park(r);
   if (r->key != key_before) e.log_request(LogRecord::Kind::kMove, *r);
   if (why == Requeue::kRejected) e.endpoints.rejected(endpoint);
-  e.endpoints.release(endpoint, charged, std::exchange(r->reserved, 0));
+  e.endpoints.release(
+      endpoint, {charged, std::exchange(r->reserved, 0), std::exchange(r->prefilling, 0)});
   if (e.drained) {
     e.end_parked(r, Outcome::kDrained, Reason::kNone, true);
   } else if (r->host_class == kNone) {
@@ -246,7 +251,8 @@ bool Engine::served_by(TimeNs now, RequestId id, uint32_t slot) {
   const bool moves =
       r != nullptr && r->state == Request::State::kInFlight && e.endpoints.exists(slot);
   if (moves && r->endpoint != slot) {
-    e.endpoints.move(std::exchange(r->endpoint, slot), slot, r->charged, r->reserved);
+    e.endpoints.move(std::exchange(r->endpoint, slot), slot,
+                     {r->charged, r->reserved, r->prefilling});
     e.log({.kind = LogRecord::Kind::kServed, .seq = r->id.seq, .endpoint = slot});
     if (e.wants_prefix) e.prefixes.insert(r->prefix, slot);
   }

@@ -40,6 +40,8 @@ struct Request {
   uint32_t choices = 1;
   uint32_t output_tokens = 0;  // so far
   uint64_t reserved = 0;       // in flight: tokens that it takes of its endpoint's room
+  uint64_t prefilling = 0;     // in flight: tokens of its prompt, until its answer begins
+  bool streams = false;
   TimeNs dispatched_ns = 0;
   TimeNs better_until = 0;  // waits for a better endpoint until then at most; 0 = never did
   uint32_t cls = 0;         // eligibility class, engine's own index

@@ -79,6 +79,8 @@ struct Submission {
   uint32_t output_expected = 0;      // of all choices together
   uint32_t output_max = 0;           // of each choice, as asked for; 0 = not given
   uint32_t choices = 1;              // answers that it asks for; 0 = none, an embedding
+  // progress() will tell when its answer begins, so that it is known when its prompt is done.
+  bool streams = false;
   TimeNs wall_deadline_ns = kNever;  // from its header; on top of the band's TTLs
   std::span<const uint64_t> prefix;  // chained hashes of its prompt's blocks, first block first
   // Declared columns of requests; those beyond the end hold what Pipeline::request_absent says.
@@ -105,6 +107,9 @@ struct Completion {
 struct EndpointLimits {
   uint32_t requests = kNone;  // kNone = no limit
   uint64_t tokens = 0;        // of prompts and expected outputs; 0 = no limit
+  // Of prompts of streams whose answers have not begun, less what is likely cached: there is no
+  // room once so many are there. 0 = no limit.
+  uint64_t prefill_tokens = 0;
   // The engine finds out how much of that the endpoint can take, from reports and rejections.
   bool learn = false;
   uint32_t gateways = 1;  // that share the endpoint, this one included

@@ -94,6 +94,7 @@ struct Pool {
   bool learn_room = true;
   uint32_t max_in_flight = 0;         // requests on each endpoint; 0 = no limit
   uint64_t max_in_flight_tokens = 0;  // tokens on each endpoint; 0 = no limit
+  uint64_t max_prefill_tokens = 0;    // of prompts whose answers have not begun; 0 = no limit
   uint32_t gateways = 1;              // that share the endpoints
   EngineKind engine = EngineKind::kVllm;
   std::string scrape_path = "/metrics";

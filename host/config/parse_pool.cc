@@ -72,6 +72,7 @@ void read_capacity(TableReader& pool, Pool& out) {
   if (!capacity->read_integer("max_in_flight", out.max_in_flight, 0, kRoomMax) && !out.learn_room)
     out.max_in_flight = kFixedRoom;
   capacity->read_integer("max_in_flight_tokens", out.max_in_flight_tokens, 0, INT64_MAX);
+  capacity->read_integer("max_prefill_tokens", out.max_prefill_tokens, 0, INT64_MAX);
   capacity->read_integer("gateways", out.gateways, 1, kGatewaysMax);
   capacity->finish();
 }

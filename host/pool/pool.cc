@@ -26,6 +26,7 @@ EndpointLimits limits_of(const config::Pool& pool, const config::Endpoint& endpo
   const uint32_t in_flight_max = endpoint.max_in_flight.value_or(pool.max_in_flight);
   EndpointLimits limits(in_flight_max == 0 ? kNone : in_flight_max);
   limits.tokens = pool.max_in_flight_tokens;
+  limits.prefill_tokens = pool.max_prefill_tokens;
   limits.learn = pool.learn_room && !endpoint.max_in_flight;
   limits.gateways = pool.gateways;
   return limits;

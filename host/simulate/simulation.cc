@@ -272,6 +272,7 @@ void Simulation::serve(uint32_t server) {
       case ServerEvent::Kind::kFirstToken:
         r.record.first_token = since_start(event.at);
         r.record.alone = servers_[server].prefill_alone(r.record.prompt, r.record.cached);
+        engine_->progress(now_, r.id, 1);
         break;
       case ServerEvent::Kind::kProgress:
         engine_->progress(now_, r.id, event.tokens);

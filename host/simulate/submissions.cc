@@ -68,6 +68,7 @@ Submission Submissions::submission(const RequestKind& kind, const traces::Arriva
   s.prompt_bytes = static_cast<uint32_t>(std::min<uint64_t>(bytes, UINT32_MAX - 1));
   s.bytes = bytes;
   s.choices = 1;
+  s.streams = true;
   s.prefix = prefix;
   return s;
 }
