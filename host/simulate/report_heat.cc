@@ -121,10 +121,8 @@ std::string server_charts(const Runs& runs) {
   }
   std::string panels = "<div class=\"grid2\">\n";
   for (size_t i = 0; i < runs.size(); ++i) {
-    const std::string name =
-        legend_item(fmt::format("r{}", i), shortened(runs[i].label, kLabelChars));
-    panels +=
-        figure(name, "<p class=\"over\">running</p>" + strip_svg(runs[i], running, end_s) +
+    panels += figure(run_caption(runs[i]),
+                     "<p class=\"over\">running</p>" + strip_svg(runs[i], running, end_s) +
                          "<p class=\"over\">waiting in the server\xe2\x80\x99s own queue</p>" +
                          strip_svg(runs[i], waiting, end_s));
   }
@@ -132,8 +130,8 @@ std::string server_charts(const Runs& runs) {
       most > kServerRows ? fmt::format(" The first {} of {} servers.", kServerRows, most) : "";
   return section(
       "servers", "What the servers did",
-      "A row is a server, the stronger its colour the more requests it has. Pale "
-      "stretches are room that nobody used." +
+      "A row is a server; the stronger its colour, the more requests it has. Pale stretches of "
+      "what runs are room that nobody used." +
           rest,
       "<p class=\"legend\">" + scale(running) + scale(waiting) + "</p>\n" + panels + "</div>\n");
 }
