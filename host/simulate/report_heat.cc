@@ -61,7 +61,8 @@ std::string strip_svg(const RunResult& run, const Strip& strip, double end_s) {
   frame.height = frame.top + frame.bottom + height * static_cast<double>(rows);
   const double width = frame.width - frame.left - frame.right;
 
-  const auto steps = static_cast<size_t>(std::lround(end_s / run.step_s));
+  const auto steps =
+      run.step_s > 0 ? static_cast<size_t>(std::lround(end_s / run.step_s)) : size_t{0};
   const size_t columns =
       std::min({kColumnsMax, std::max<size_t>(1, kCellsMax / rows), std::max<size_t>(1, steps)});
   std::string out = svg_begin(

@@ -48,7 +48,8 @@ struct Row {
 std::vector<Row> rows_of(const std::vector<RunResult>& runs, const std::vector<Figure>& figures) {
   std::vector<Row> rows = {{"", {}}};
   for (const RunResult& run : runs) {
-    rows[0].cells.push_back(shown(run.label) + std::string(runs.size() > 1 ? kMark : 0, ' '));
+    const bool is_first = rows[0].cells.empty();
+    rows[0].cells.push_back(shown(run.label) + std::string(is_first ? 0 : kMark, ' '));
   }
   const std::string* band = nullptr;
   for (const Figure& figure : figures) {
@@ -57,9 +58,8 @@ std::vector<Row> rows_of(const std::vector<RunResult>& runs, const std::vector<F
     }
     band = &figure.band;
     rows.push_back({"  " + figure.name, cells(figure)});
-    if (runs.size() == 1) continue;
-    for (size_t i = 0; i < runs.size(); ++i) {
-      rows.back().cells[i] += left(i == 0 ? "" : mark(standing(figure, i)), kMark);
+    for (size_t i = 1; i < runs.size(); ++i) {
+      rows.back().cells[i] += left(mark(standing(figure, i)), kMark);
     }
   }
   return rows;

@@ -117,8 +117,8 @@ Verdict verdict(const std::vector<Figure>& figures, size_t run) {
       }
     }
   }
-  verdict.word = worse.keys.empty()    ? better.keys.empty() ? Verdict::Word::kSame
-                                                             : Verdict::Word::kBetter
+  verdict.word = worse.keys.empty()
+                     ? better.keys.empty() ? Verdict::Word::kSame : Verdict::Word::kBetter
                  : better.keys.empty() ? Verdict::Word::kWorse
                                        : Verdict::Word::kMixed;
   verdict.worse = worse.clauses();
