@@ -129,10 +129,15 @@ svg text { font-size: 12px; font-family: inherit; }
 .heat { fill: var(--heat); } .queue { fill: var(--queue); }
 .h1 { fill-opacity: 0.18; } .h2 { fill-opacity: 0.34; } .h3 { fill-opacity: 0.5; }
 .h4 { fill-opacity: 0.67; } .h5 { fill-opacity: 0.84; }
+@page { size: landscape; margin: 12mm; }
 @media print {
-  body { padding: 0; max-width: none; font-size: 11pt; print-color-adjust: exact;
+  body { padding: 0; max-width: none; font-size: 14px; print-color-adjust: exact;
     -webkit-print-color-adjust: exact; }
-  section { break-inside: avoid-page; margin-top: 28px; }
+  section { margin-top: 24px; padding-top: 12px; }
+  .tiles { grid-template-columns: repeat(4, 1fr); }
+  .grid2 { grid-template-columns: 1fr 1fr; } .grid3 { grid-template-columns: repeat(3, 1fr); }
+  h2, h3, .about, .legend { break-after: avoid; }
+  tr, .verdict, .tile, #setup, #queue, #servers, #service { break-inside: avoid; }
   .l.r1, .l.c1 { stroke-dasharray: 8 3; } .l.r2, .l.c2 { stroke-dasharray: 2 2; }
   .l.r3, .l.c3 { stroke-dasharray: 10 3 2 3; }
 }
