@@ -202,11 +202,12 @@ constexpr const char* kDefinitions = R"(<dl>
 <dt>TTFT</dt><dd>From the arrival of a request to its first token.</dd>
 <dt>Wait</dt><dd>TTFT less the time that its own prefill takes alone on an idle server.</dd>
 <dt>ITL</dt><dd>The mean time between two tokens of a request.</dd>
-<dt>Regret</dt><dd>Wait in the server's own queue, and time parked while an eligible server had room,
-beyond the least wait that any eligible server would have given this request.</dd>
-<dt>Fairness gap</dt><dd>The most that the service of two tenants drifted apart while both had requests
-waiting. Service is prompt and twice the output, or as [cost] weighs them.</dd>
-<dt>Jain index</dt><dd>Of service over weight, of tenants that waited most of the time; 1 is even.</dd>
+<dt>Regret</dt><dd>Wait in the server's own queue, and time parked while an eligible server had
+room, beyond the least wait that any eligible server would have given this request.</dd>
+<dt>Fairness gap</dt><dd>The most that the service of two tenants drifted apart while both had
+requests waiting. Service is prompt and twice the output, or as [cost] weighs them.</dd>
+<dt>Jain index</dt><dd>Of service over weight, of tenants that waited most of the time; 1 is
+even.</dd>
 <dt>Idle while waiting</dt><dd>Server seconds without work while work waited that the server may
 do.</dd>
 </dl>

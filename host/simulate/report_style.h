@@ -8,7 +8,8 @@ namespace sluice::simulate {
 
 inline constexpr const char* kReportPatterns =
     R"html(<svg xmlns="http://www.w3.org/2000/svg" class="patterns" aria-hidden="true"><defs>
-<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse"
+patternTransform="rotate(45)">
 <rect class="hatch-ground" width="6" height="6"/><rect class="hatch-line" width="2.2" height="6"/>
 </pattern></defs></svg>
 )html";
@@ -69,7 +70,8 @@ section { margin-top: 48px; padding-top: 20px; border-top: 1px solid var(--line)
 .tile h3 { margin: 0 0 8px; color: var(--muted); font-weight: 600; overflow-wrap: anywhere; }
 .row { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 12px; }
 .who { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 14px; }
-.num { margin-left: auto; font-size: 19px; font-weight: 650; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.num { margin-left: auto; font-size: 19px; font-weight: 650; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }
 .bar { display: block; width: 100%; height: 8px; margin: 2px 0 8px; }
 .worse { color: var(--worse); } .better { color: var(--better); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 8px 0 12px; font-size: 14px;
@@ -106,7 +108,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .figures tr { border-bottom: 1px solid var(--line); }
 .figures .band th { padding-top: 18px; font-weight: 700; }
 .figures td.worse, .figures td.better { font-weight: 650; }
-dl { display: grid; grid-template-columns: max-content minmax(0, 46em); gap: 6px 28px; margin: 12px 0; }
+dl { display: grid; grid-template-columns: max-content minmax(0, 46em); gap: 6px 28px;
+  margin: 12px 0; }
 dt { font-weight: 600; } dd { margin: 0; color: var(--muted); }
 svg text { font-size: 12px; font-family: inherit; }
 .t { fill: var(--muted); } .mid { text-anchor: middle; } .end { text-anchor: end; }
