@@ -69,6 +69,7 @@ Axis Axis::durations(double low_s, double high_s) {
     const double digit = at / std::pow(10, std::floor(std::log10(at) + 1e-9));
     if (close || digit < 1.5) axis.ticks_.push_back({at, duration_text(at)});
   }
+  if (low_s < low * (1 - 1e-9)) axis.ticks_[0].text.insert(0, "\xe2\x89\xa4 ");  // less-or-equal
   return axis;
 }
 

@@ -32,8 +32,8 @@ struct Figure {
   std::vector<std::optional<double>> values;  // one a run
 };
 
-// Those of all requests first, then each band's, highest priority first. Bands and runs in the order
-// given; a band that only a later run has comes last.
+// Those of all requests first, then each band's, highest priority first. Bands and runs in the
+// order given; a band that only a later run has comes last.
 std::vector<Figure> figures_of(const std::vector<RunResult>& runs);
 
 // How run RUN does in FIGURE against the first.

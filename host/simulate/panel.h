@@ -19,7 +19,7 @@ struct Point {
 };
 
 struct Frame {
-  double width = 400, height = 250;
+  double width = 370, height = 250;
   double left = 50, right = 14, top = 24, bottom = 42;
 };
 

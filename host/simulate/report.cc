@@ -17,6 +17,11 @@ namespace {
 
 std::string label(const RunResult& run) { return escaped(shortened(run.label, kLabelChars)); }
 
+// In its colour, as far as that is readable.
+std::string name(const Runs& runs, size_t run) {
+  return fmt::format("<span class=\"n r{}\">{}</span>", run, label(runs[run]));
+}
+
 const Figure* find(const std::vector<Figure>& figures, const std::string& band,
                    const std::string& key) {
   for (const Figure& figure : figures) {
@@ -29,41 +34,47 @@ const char* css_of(Standing standing) {
   return standing == Standing::kWorse ? "worse" : standing == Standing::kBetter ? "better" : "";
 }
 
-const char* css_of(Verdict::Word word) {
-  switch (word) {
-    case Verdict::Word::kWorse:
-      return "worse";
-    case Verdict::Word::kBetter:
-      return "better";
-    case Verdict::Word::kMixed:
-      return "mixed";
-    case Verdict::Word::kSame:
-      break;
-  }
-  return "same";
+// Markup: as against() has it, with the first run's name in its colour.
+std::string finding(const Runs& runs, const Verdict& found, size_t run) {
+  constexpr char kMark = '\x01';  // where the first one's name goes; comes before any band's
+  const std::string text = against(found, std::string(1, kMark));
+  const size_t at = text.find(kMark);
+  return name(runs, run) + " is " + escaped(text.substr(0, at)) + name(runs, 0) +
+         escaped(text.substr(at + 1));
 }
 
-// The finding: what a reader takes home who reads nothing else.
+// ": critical p99 TTFT 0.41 s at 8,000 tokens/s".
+std::string alone(const RunResult& run, const std::vector<Figure>& figures) {
+  const Figure* ttft = run.bands.empty() ? nullptr : find(figures, run.bands[0].name, "ttft_p99_s");
+  if (ttft == nullptr) return "";
+  return fmt::format(": {} p99 TTFT {} at {}", escaped(shortened(ttft->band, kLabelChars)),
+                     cells(*ttft)[0], with_unit(Unit::kTokensPerSecond, run.tokens_per_s));
+}
+
+// What a reader takes home who reads nothing else.
 std::string headline(const Runs& runs, const std::vector<Figure>& figures) {
   if (runs.empty()) return "No run";
-  if (runs.size() == 1) return label(runs[0]);
-  if (runs.size() > 2) {
-    return fmt::format("{} runs against {}", runs.size() - 1, label(runs[0]));
-  }
-  return label(runs[1]) + " is " + against(verdict(figures, 1), label(runs[0]));
+  if (runs.size() == 1) return label(runs[0]) + alone(runs[0], figures);
+  if (runs.size() == 2) return finding(runs, verdict(figures, 1), 1);
+  return fmt::format("{} runs against {}", runs.size() - 1, name(runs, 0));
+}
+
+std::string clauses(const char* word, const std::vector<std::string>& texts) {
+  if (texts.empty()) return "";
+  std::string out = fmt::format("<div><h3 class=\"{}\">{}</h3><ul>", word, word);
+  for (const std::string& text : texts) out += "<li>" + escaped(text) + "</li>";
+  return out + "</ul></div>";
 }
 
 std::string verdicts(const Runs& runs, const std::vector<Figure>& figures) {
   std::string out;
   for (size_t i = 1; i < runs.size(); ++i) {
     const Verdict found = verdict(figures, i);
-    out += fmt::format("<div class=\"verdict {}\">", css_of(found.word));
-    if (runs.size() > 2) {
-      out += fmt::format("<p><b>{} is {}</b></p>", label(runs[i]), against(found, label(runs[0])));
-    }
-    out += "<ul>";
-    for (const std::string& clause : found.clauses) out += "<li>" + escaped(clause) + "</li>";
-    out += "</ul></div>\n";
+    out += fmt::format("<div class=\"verdict v-{}\">", to_string(found.word));
+    if (runs.size() > 2) out += "<p><b>" + finding(runs, found, i) + "</b></p>";
+    out += "<div class=\"sides\">" + clauses("worse", found.worse) +
+           clauses("better", found.better) + "</div><p>" + escaped(found.throughput) +
+           "</p></div>\n";
   }
   return out;
 }
@@ -72,7 +83,10 @@ std::string verdicts(const Runs& runs, const std::vector<Figure>& figures) {
 std::string tile(const Runs& runs, const std::string& title, const Figure& figure) {
   double high = 0;
   for (const auto& value : figure.values) high = std::max(high, value.value_or(0));
-  const std::vector<std::string> texts = cells(figure);
+  // Numbers alone are large enough to be read first; the title has the unit.
+  Figure shown = figure;
+  if (figure.unit == Unit::kTokensPerSecond) shown.unit = Unit::kCount;
+  const std::vector<std::string> texts = cells(shown);
   std::string out = fmt::format("<div class=\"tile\"><h3>{}</h3>\n", escaped(title));
   for (size_t i = 0; i < runs.size(); ++i) {
     const double share = high > 0 ? figure.values[i].value_or(0) / high : 0;
@@ -97,7 +111,8 @@ std::string tiles(const Runs& runs, const std::vector<Figure>& figures) {
   std::string out;
   for (const Wanted& wanted :
        {Wanted{band, "wait_p99_s", "p99 wait" + of}, Wanted{band, "ttft_p99_s", "p99 TTFT" + of},
-        Wanted{"", "regret_mean_s", "mean regret"}, Wanted{"", "tokens_per_s", "throughput"}}) {
+        Wanted{"", "regret_mean_s", "mean regret"},
+        Wanted{"", "tokens_per_s", "throughput, tokens/s"}}) {
     const Figure* figure = find(figures, wanted.band, wanted.key);
     if (figure != nullptr) out += tile(runs, wanted.title, *figure);
   }
@@ -106,7 +121,7 @@ std::string tiles(const Runs& runs, const std::vector<Figure>& figures) {
 
 // What was simulated: a row a property; one cell where all runs agree.
 std::string setup(const Runs& runs) {
-  std::string out = "<table class=\"setup\">\n";
+  std::string out = "<div class=\"scroll\"><table class=\"setup\">\n";
   const auto row = [&](const char* name, const std::function<std::string(const RunResult&)>& read) {
     std::vector<std::string> texts;
     for (const RunResult& run : runs) texts.push_back(read(run));
@@ -130,8 +145,7 @@ std::string setup(const Runs& runs) {
   }
   row("configuration", [](const RunResult& run) { return run.config; });
   row("routing", [](const RunResult& run) {
-    return std::string(run.direct ? "direct: each request goes at once to the best-scored server"
-                                  : "central queue");
+    return std::string(run.direct ? "direct, no central queue" : "central queue");
   });
   row("trace", [](const RunResult& run) { return run.trace; });
   row("servers", [](const RunResult& run) {
@@ -155,7 +169,7 @@ std::string setup(const Runs& runs) {
   row("seed", [](const RunResult& run) { return std::to_string(run.seed); });
   row("hash of decisions", [](const RunResult& run) { return fmt::format("{:016x}", run.hash); });
   row("computing time", [](const RunResult& run) { return fmt::format("{:.1f} s", run.cpu_s); });
-  return out + "</table>\n";
+  return out + "</table></div>\n";
 }
 
 std::string figures_table(const Runs& runs, const std::vector<Figure>& figures) {
@@ -188,11 +202,12 @@ constexpr const char* kDefinitions = R"(<dl>
 <dt>TTFT</dt><dd>From the arrival of a request to its first token.</dd>
 <dt>Wait</dt><dd>TTFT less the time that its own prefill takes alone on an idle server.</dd>
 <dt>ITL</dt><dd>The mean time between two tokens of a request.</dd>
-<dt>Regret</dt><dd>Wait in the server's own queue, and time parked while an eligible server had room,
-beyond the least wait that any eligible server would have given this request.</dd>
-<dt>Fairness gap</dt><dd>The most that the service of two tenants drifted apart while both had requests
-waiting. Service is prompt and twice the output, or as [cost] weighs them.</dd>
-<dt>Jain index</dt><dd>Of service over weight, of tenants that waited most of the time; 1 is even.</dd>
+<dt>Regret</dt><dd>Wait in the server's own queue, and time parked while an eligible server had
+room, beyond the least wait that any eligible server would have given this request.</dd>
+<dt>Fairness gap</dt><dd>The most that the service of two tenants drifted apart while both had
+requests waiting. Service is prompt and twice the output, or as [cost] weighs them.</dd>
+<dt>Jain index</dt><dd>Of service over weight, of tenants that waited most of the time; 1 is
+even.</dd>
 <dt>Idle while waiting</dt><dd>Server seconds without work while work waited that the server may
 do.</dd>
 </dl>
@@ -221,6 +236,8 @@ std::string legend_item(const std::string& css, const std::string& name) {
       escaped(name));
 }
 
+std::string run_caption(const RunResult& run) { return "<b>" + label(run) + "</b>"; }
+
 std::string run_legend(const Runs& runs) {
   std::string out = "<p class=\"legend\">";
   for (size_t i = 0; i < runs.size(); ++i) {
@@ -248,7 +265,9 @@ std::string report_html(const std::vector<RunResult>& all) {
         runs.size(), all.size());
   }
   if (!runs.empty()) {
-    out += verdicts(runs, figures) + tiles(runs, figures) + "</header>\n<main>\n";
+    // Of many runs the bars say it sooner.
+    const std::string words = verdicts(runs, figures), bars = tiles(runs, figures);
+    out += (runs.size() > 2 ? bars + words : words + bars) + "</header>\n<main>\n";
     out += section("setup", "What was simulated", "", setup(runs));
     out += latency_charts(runs) + queue_charts(runs) + server_charts(runs) + service_charts(runs) +
            regret_charts(runs);

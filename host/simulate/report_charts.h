@@ -31,6 +31,8 @@ std::string regret_charts(const Runs& runs);   // CDFs of regret
 std::string run_legend(const Runs& runs);
 // A colour and a name, as in a legend.
 std::string legend_item(const std::string& css, const std::string& name);
+// What stands above a panel of one run.
+std::string run_caption(const RunResult& run);
 // A headed part of the page.
 std::string section(const std::string& id, const std::string& heading, const std::string& about,
                     const std::string& content);

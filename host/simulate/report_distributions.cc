@@ -49,7 +49,8 @@ Axis shared_axis(const std::vector<Row>& rows, Histogram Group::*of) {
       high = std::max(high, (group->*of).quantile_s(0.999));
     }
   }
-  return Axis::durations(std::min(low, high), high);
+  // A little room on the left, or a single value would hide in the frame.
+  return Axis::durations(std::min(low, high) * 0.9, high);
 }
 
 // "p99 0.41 s  3.2 s", each value with its run's colour.

@@ -61,7 +61,8 @@ std::string strip_svg(const RunResult& run, const Strip& strip, double end_s) {
   frame.height = frame.top + frame.bottom + height * static_cast<double>(rows);
   const double width = frame.width - frame.left - frame.right;
 
-  const auto steps = static_cast<size_t>(std::lround(end_s / run.step_s));
+  const auto steps =
+      run.step_s > 0 ? static_cast<size_t>(std::lround(end_s / run.step_s)) : size_t{0};
   const size_t columns =
       std::min({kColumnsMax, std::max<size_t>(1, kCellsMax / rows), std::max<size_t>(1, steps)});
   std::string out = svg_begin(
@@ -121,10 +122,8 @@ std::string server_charts(const Runs& runs) {
   }
   std::string panels = "<div class=\"grid2\">\n";
   for (size_t i = 0; i < runs.size(); ++i) {
-    const std::string name =
-        legend_item(fmt::format("r{}", i), shortened(runs[i].label, kLabelChars));
-    panels +=
-        figure(name, "<p class=\"over\">running</p>" + strip_svg(runs[i], running, end_s) +
+    panels += figure(run_caption(runs[i]),
+                     "<p class=\"over\">running</p>" + strip_svg(runs[i], running, end_s) +
                          "<p class=\"over\">waiting in the server\xe2\x80\x99s own queue</p>" +
                          strip_svg(runs[i], waiting, end_s));
   }
@@ -132,8 +131,8 @@ std::string server_charts(const Runs& runs) {
       most > kServerRows ? fmt::format(" The first {} of {} servers.", kServerRows, most) : "";
   return section(
       "servers", "What the servers did",
-      "A row is a server, the stronger its colour the more requests it has. Pale "
-      "stretches are room that nobody used." +
+      "A row is a server; the stronger its colour, the more requests it has. Pale stretches of "
+      "what runs are room that nobody used." +
           rest,
       "<p class=\"legend\">" + scale(running) + scale(waiting) + "</p>\n" + panels + "</div>\n");
 }

@@ -34,8 +34,10 @@ class Layer {
     std::vector<Point> out;
     for (size_t i = 0; i < sums_.size(); ++i) {
       const size_t from = i * stride_, to = std::min(values_, from + stride_);
-      out.push_back({static_cast<double>(from + to) / 2 * step_s_,
-                     sums_[i] / static_cast<double>(to - from)});
+      const double mean = sums_[i] / static_cast<double>(to - from);
+      if (i == 0) out.push_back({0, mean});
+      out.push_back({static_cast<double>(from + to) / 2 * step_s_, mean});
+      if (to == values_) out.push_back({static_cast<double>(to) * step_s_, mean});
     }
     return out;
   }
@@ -57,10 +59,6 @@ double highest(const std::vector<Point>& points) {
   double high = 0;
   for (const Point& point : points) high = std::max(high, point.y);
   return high;
-}
-
-std::string run_caption(const Runs& runs, size_t run) {
-  return legend_item(fmt::format("r{}", run), shortened(runs[run].label, kLabelChars));
 }
 
 void shade_outside(Panel& panel, const RunResult& run, double end_s) {
@@ -171,7 +169,7 @@ std::string queue_charts(const Runs& runs) {
       lower = stacks[i].tops[layer];
     }
     if (highest(lower) <= 0) panel.remark("nothing waited");
-    panels += figure(run_caption(runs, i), panel.svg());
+    panels += figure(run_caption(runs[i]), panel.svg());
   }
   return section(
       "queue", "Where requests waited",
@@ -209,7 +207,7 @@ std::string service_charts(const Runs& runs) {
       }
     }
     panels +=
-        figure(run_caption(runs, i) + fmt::format("<span class=\"p99\">largest gap {}</span>",
+        figure(run_caption(runs[i]) + fmt::format("<span class=\"p99\">largest gap {}</span>",
                                                   short_number(runs[i].fairness.accumulated_gap)),
                panel.svg());
   }

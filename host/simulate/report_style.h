@@ -8,7 +8,8 @@ namespace sluice::simulate {
 
 inline constexpr const char* kReportPatterns =
     R"html(<svg xmlns="http://www.w3.org/2000/svg" class="patterns" aria-hidden="true"><defs>
-<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+<pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse"
+patternTransform="rotate(45)">
 <rect class="hatch-ground" width="6" height="6"/><rect class="hatch-line" width="2.2" height="6"/>
 </pattern></defs></svg>
 )html";
@@ -32,7 +33,7 @@ inline constexpr const char* kReportStyle = R"html(
   --r0: #5ab4f0; --r1: #ff8b3d; --r2: #2fcb9a; --r3: #e79cc6; --r4: #f0c04a; --r5: #2d86c9;
   --r6: #f0e442; --r7: #b4bdc8;
   --b0: #e2d6ff; --b1: #a890f0; --b2: #7257c2; --b3: #513d92; --b4: #3e306f; --b5: #2e2553;
-  --bq: #7d8896; --bq-ground: #343e4a;
+  --bq: #a3aebb; --bq-ground: #36414d;
   --heat: #5ab4f0; --queue: #ff8b3d;
 } }
 * { box-sizing: border-box; }
@@ -41,29 +42,38 @@ body { margin: 0 auto; max-width: 1240px; padding: 40px 32px 64px; background: v
   "DejaVu Sans", Arial, sans-serif; }
 .patterns { position: absolute; width: 0; height: 0; }
 h1 { font-size: 32px; line-height: 1.2; margin: 0 0 20px; letter-spacing: -0.01em;
-  overflow-wrap: anywhere; max-width: 34em; }
+  overflow-wrap: anywhere; max-width: 34em;
+  text-wrap: balance; }
 h2 { font-size: 22px; margin: 0 0 4px; letter-spacing: -0.005em; }
 h3 { font-size: 15px; margin: 20px 0 8px; }
 section { margin-top: 48px; padding-top: 20px; border-top: 1px solid var(--line); }
 .eyebrow { margin: 0 0 6px; color: var(--muted); font-size: 14px; letter-spacing: 0.04em; }
 .about { margin: 0 0 12px; color: var(--muted); max-width: 46em; }
-.verdict { margin: 0 0 16px; padding: 12px 18px; background: var(--card);
+.n.r0 { color: var(--r0); } .n.r1 { color: var(--r1); } .n.r2 { color: var(--r2); }
+.n.r3 { color: var(--r3); } .n.r4 { color: var(--r4); } .n.r5 { color: var(--r5); }
+.n.r6 { color: var(--r6); } .n.r7 { color: var(--r7); }
+.verdict { margin: 0 0 16px; padding: 14px 18px; background: var(--card);
   border-left: 5px solid var(--base); }
-.verdict p { margin: 0 0 4px; overflow-wrap: anywhere; }
-.verdict ul { margin: 0; padding-left: 18px; columns: 2 420px; column-gap: 32px; }
-.verdict li { break-inside: avoid; overflow-wrap: anywhere; }
-.verdict.worse, .verdict.mixed { border-color: var(--worse); }
-.verdict.better { border-color: var(--better); }
+.verdict p { margin: 6px 0 0; overflow-wrap: anywhere; }
+.verdict p:first-child { margin: 0 0 6px; }
+.verdict h3 { margin: 0 0 2px; text-transform: uppercase; font-size: 14px; letter-spacing: 0.04em; }
+.sides { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(400px, 100%), 1fr));
+  gap: 12px 32px; }
+.verdict ul { margin: 0; padding-left: 18px; }
+.verdict li { overflow-wrap: anywhere; }
+.v-worse, .v-mixed { border-color: var(--worse); }
+.v-better { border-color: var(--better); }
+.tiles + .verdict { margin-top: 24px; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(230px, 1fr)); gap: 16px;
   margin-top: 24px; }
 .tile { background: var(--card); padding: 14px 18px 18px; min-width: 0; }
 .tile h3 { margin: 0 0 8px; color: var(--muted); font-weight: 600; overflow-wrap: anywhere; }
-.row { display: flex; justify-content: space-between; align-items: baseline; gap: 12px; }
+.row { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 12px; }
 .who { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 14px; }
-.num { font-size: 19px; font-weight: 650; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.num { margin-left: auto; font-size: 19px; font-weight: 650; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }
 .bar { display: block; width: 100%; height: 8px; margin: 2px 0 8px; }
 .worse { color: var(--worse); } .better { color: var(--better); }
-.verdict.worse, .verdict.better { color: inherit; }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 8px 0 12px; font-size: 14px;
   align-items: center; }
 .item { display: inline-flex; align-items: center; gap: 7px; overflow-wrap: anywhere; }
@@ -75,6 +85,7 @@ section { margin-top: 48px; padding-top: 20px; border-top: 1px solid var(--line)
 .grid3 { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(330px, 100%), 1fr));
   gap: 24px 28px; }
 figure { margin: 0; min-width: 0; max-width: 760px; break-inside: avoid; }
+.grid3 figure { max-width: 440px; }
 figcaption { display: flex; flex-wrap: wrap; gap: 2px 14px; align-items: baseline;
   margin-bottom: 6px; font-size: 15px; }
 figcaption b { overflow-wrap: anywhere; }
@@ -89,6 +100,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .setup th { text-align: left; font-weight: 400; color: var(--muted); padding: 3px 28px 3px 0;
   vertical-align: top; white-space: nowrap; }
 .setup td { padding: 3px 28px 3px 0; overflow-wrap: anywhere; vertical-align: top; }
+.setup .item { white-space: nowrap; }
 .figures { min-width: min(100%, 640px); font-size: 15px; margin-top: 8px; }
 .figures th { text-align: left; font-weight: 400; padding: 4px 24px 4px 0; }
 .figures thead th { text-align: right; font-weight: 600; padding: 4px 0 8px 28px; }
@@ -96,7 +108,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .figures tr { border-bottom: 1px solid var(--line); }
 .figures .band th { padding-top: 18px; font-weight: 700; }
 .figures td.worse, .figures td.better { font-weight: 650; }
-dl { display: grid; grid-template-columns: max-content minmax(0, 46em); gap: 6px 28px; margin: 12px 0; }
+dl { display: grid; grid-template-columns: max-content minmax(0, 46em); gap: 6px 28px;
+  margin: 12px 0; }
 dt { font-weight: 600; } dd { margin: 0; color: var(--muted); }
 svg text { font-size: 12px; font-family: inherit; }
 .t { fill: var(--muted); } .mid { text-anchor: middle; } .end { text-anchor: end; }
@@ -104,7 +117,6 @@ svg text { font-size: 12px; font-family: inherit; }
 .base, .tick { stroke: var(--base); }
 .shade { fill: var(--shade); } .track { fill: var(--track); }
 .l { fill: none; stroke-width: 2.2; stroke-linejoin: round; }
-.a { stroke: var(--page); stroke-width: 0.6; }
 .l.r0, .l.c0 { stroke: var(--r0); } .l.r1, .l.c1 { stroke: var(--r1); }
 .l.r2, .l.c2 { stroke: var(--r2); } .l.r3, .l.c3 { stroke: var(--r3); }
 .l.r4, .l.c4 { stroke: var(--r4); } .l.r5, .l.c5 { stroke: var(--r5); }
@@ -120,10 +132,15 @@ svg text { font-size: 12px; font-family: inherit; }
 .heat { fill: var(--heat); } .queue { fill: var(--queue); }
 .h1 { fill-opacity: 0.18; } .h2 { fill-opacity: 0.34; } .h3 { fill-opacity: 0.5; }
 .h4 { fill-opacity: 0.67; } .h5 { fill-opacity: 0.84; }
+@page { size: landscape; margin: 12mm; }
 @media print {
-  body { padding: 0; max-width: none; font-size: 11pt; print-color-adjust: exact;
+  body { padding: 0; max-width: none; font-size: 14px; print-color-adjust: exact;
     -webkit-print-color-adjust: exact; }
-  section { break-inside: avoid-page; margin-top: 28px; }
+  section { margin-top: 24px; padding-top: 12px; }
+  .tiles { grid-template-columns: repeat(4, 1fr); }
+  .grid2 { grid-template-columns: 1fr 1fr; } .grid3 { grid-template-columns: repeat(3, 1fr); }
+  h2, h3, .about, .legend { break-after: avoid; }
+  tr, .verdict, .tile, #setup, #queue, #servers, #service { break-inside: avoid; }
   .l.r1, .l.c1 { stroke-dasharray: 8 3; } .l.r2, .l.c2 { stroke-dasharray: 2 2; }
   .l.r3, .l.c3 { stroke-dasharray: 10 3 2 3; }
 }

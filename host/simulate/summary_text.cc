@@ -10,7 +10,6 @@ namespace sluice::simulate {
 namespace {
 
 constexpr size_t kLabelMax = 32;  // characters of a run's or a band's name
-constexpr size_t kColumns = 100;
 constexpr size_t kGap = 2;
 
 size_t width_of(const std::string& text) {
@@ -49,7 +48,8 @@ struct Row {
 std::vector<Row> rows_of(const std::vector<RunResult>& runs, const std::vector<Figure>& figures) {
   std::vector<Row> rows = {{"", {}}};
   for (const RunResult& run : runs) {
-    rows[0].cells.push_back(shown(run.label) + std::string(runs.size() > 1 ? kMark : 0, ' '));
+    const bool is_first = rows[0].cells.empty();
+    rows[0].cells.push_back(shown(run.label) + std::string(is_first ? 0 : kMark, ' '));
   }
   const std::string* band = nullptr;
   for (const Figure& figure : figures) {
@@ -58,9 +58,8 @@ std::vector<Row> rows_of(const std::vector<RunResult>& runs, const std::vector<F
     }
     band = &figure.band;
     rows.push_back({"  " + figure.name, cells(figure)});
-    if (runs.size() == 1) continue;
-    for (size_t i = 0; i < runs.size(); ++i) {
-      rows.back().cells[i] += left(i == 0 ? "" : mark(standing(figure, i)), kMark);
+    for (size_t i = 1; i < runs.size(); ++i) {
+      rows.back().cells[i] += left(mark(standing(figure, i)), kMark);
     }
   }
   return rows;
@@ -87,19 +86,13 @@ std::string table(const std::vector<Row>& rows) {
   return out;
 }
 
-// HEAD: CLAUSE; CLAUSE. Broken between clauses where a line would grow too long.
-std::string sentence(const std::string& head, const std::vector<std::string>& clauses) {
-  std::string out, line = head;
-  for (size_t i = 0; i < clauses.size(); ++i) {
-    line += i == 0 ? ":" : ";";
-    const std::string clause = config::printable(clauses[i]);
-    if (width_of(line) + 1 + width_of(clause) >= kColumns) {
-      out += line + '\n';
-      line = "   ";
-    }
-    line += " " + clause;
-  }
-  return out + line + '\n';
+std::string sentences(const std::string& head, const Verdict& verdict) {
+  std::string out = config::printable(head) + '\n';
+  const auto line = [&](const std::string& text) { out += "  " + config::printable(text) + '\n'; };
+  for (const std::string& clause : verdict.worse) line(clause);
+  for (const std::string& clause : verdict.better) line(clause);
+  if (!verdict.throughput.empty()) line(verdict.throughput);
+  return out;
 }
 
 }  // namespace
@@ -110,8 +103,8 @@ std::string summary_text(const std::vector<RunResult>& runs) {
   std::string out = table(rows_of(runs, figures));
   for (size_t i = 1; i < runs.size(); ++i) {
     const Verdict found = verdict(figures, i);
-    out += '\n' + sentence(shown(runs[i].label) + " is " + against(found, shown(runs[0].label)),
-                           found.clauses);
+    const std::string what = against(found, shown(runs[0].label));
+    out += '\n' + sentences(shown(runs[i].label) + " is " + what, found);
   }
   return out;
 }

@@ -1,8 +1,7 @@
 // What a person reads in the terminal after a run: the figures as a table, a column a run, and for
 // each later run whether it is worse or better than the first.
 //
-// Threads: any. Text from outside is made fit for a terminal; lines of the table are as long as the
-// runs ask for, those below it end at 100 columns.
+// Threads: any. Text from outside is made fit for a terminal, names are cut.
 #pragma once
 
 #include <string>

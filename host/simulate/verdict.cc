@@ -9,14 +9,11 @@ namespace sluice::simulate {
 namespace {
 
 constexpr size_t kClausesMax = 4;  // of what is worse, and as many of what is better
+constexpr size_t kNamesMax = 3;    // of bands in one sentence
 constexpr std::string_view kThroughput = "tokens_per_s";
 
 std::string named(const Figure& figure) {
   return figure.band.empty() ? figure.spoken : figure.band + " " + figure.spoken;
-}
-
-std::string key_of(const Figure& figure) {
-  return figure.band.empty() ? figure.key : figure.band + "." + figure.key;
 }
 
 // Throughput and shares are lower or higher; latencies are worse or better.
@@ -53,22 +50,64 @@ std::string throughput_clause(const Figure& figure, size_t run) {
   return "throughput " + difference(figure, run);
 }
 
+std::string list(const std::vector<std::string>& names) {
+  const size_t shown = std::min(names.size(), kNamesMax);
+  std::string out;
+  for (size_t i = 0; i < shown; ++i) {
+    const bool is_last = i + 1 == names.size();
+    out += (i == 0 ? "" : is_last ? " and " : ", ") + names[i];
+  }
+  return shown == names.size() ? out : fmt::format("{} and {} more", out, names.size() - shown);
+}
+
+// What is worse, or better, of one run.
+class Side {
+ public:
+  explicit Side(const char* way) : way_(way) {}
+
+  void add(const Figure& figure, size_t run) {
+    keys.push_back(figure.band.empty() ? figure.key : figure.band + "." + figure.key);
+    std::vector<std::string>& names = figure.band.empty() ? of_all_ : bands_;
+    const std::string& name = figure.band.empty() ? figure.spoken : figure.band;
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    if (figure.key == kThroughput) {
+      throughput_ = true;
+    } else {
+      clauses_.push_back(clause(figure, run));
+    }
+  }
+  std::vector<std::string> clauses() const {
+    std::vector<std::string> out = clauses_;
+    if (out.size() <= kClausesMax) return out;
+    const size_t more = out.size() - kClausesMax;
+    out.resize(kClausesMax);
+    out.push_back(fmt::format("{} more figure{} {}", more, more == 1 ? "" : "s", way_));
+    return out;
+  }
+  // Bands and throughput; other things only where they are all there is.
+  std::string where() const {
+    if (bands_.empty()) return of_all_.empty() ? "" : "in " + list(of_all_);
+    return "for " + list(bands_) + (throughput_ ? " and in throughput" : "");
+  }
+
+  std::vector<std::string> keys;
+
+ private:
+  const char* way_;
+  std::vector<std::string> clauses_, bands_, of_all_;
+  bool throughput_ = false;
+};
+
 }  // namespace
 
 Verdict verdict(const std::vector<Figure>& figures, size_t run) {
+  Side worse("worse"), better("better");
   Verdict verdict;
-  std::vector<std::string> worse, better;
-  const Figure* throughput = nullptr;
   const auto look_at = [&](const Figure& figure, bool minor) {
-    if (figure.minor != minor) return;
     const Standing stands = standing(figure, run);
-    if (figure.key.empty() || stands == Standing::kUnknown) return;
-    const bool is_throughput = figure.key == kThroughput;
-    if (is_throughput) throughput = &figure;
-    if (stands == Standing::kSame) return;
-    const bool is_worse = stands == Standing::kWorse;
-    (is_worse ? verdict.keys_worse : verdict.keys_better).push_back(key_of(figure));
-    if (!is_throughput) (is_worse ? worse : better).push_back(clause(figure, run));
+    if (figure.minor != minor || figure.key.empty() || stands == Standing::kUnknown) return;
+    if (figure.key == kThroughput) verdict.throughput = throughput_clause(figure, run);
+    if (stands != Standing::kSame) (stands == Standing::kWorse ? worse : better).add(figure, run);
   };
   // People come for the bands; what all requests have in common comes after them.
   for (const bool minor : {false, true}) {
@@ -78,21 +117,16 @@ Verdict verdict(const std::vector<Figure>& figures, size_t run) {
       }
     }
   }
-  const bool is_worse = !verdict.keys_worse.empty(), is_better = !verdict.keys_better.empty();
-  verdict.word = is_worse && is_better ? Verdict::Word::kMixed
-                 : is_worse            ? Verdict::Word::kWorse
-                 : is_better           ? Verdict::Word::kBetter
-                                       : Verdict::Word::kSame;
-  for (const auto* clauses : {&worse, &better}) {
-    const size_t shown = std::min(clauses->size(), kClausesMax);
-    verdict.clauses.insert(verdict.clauses.end(), clauses->begin(), clauses->begin() + shown);
-    if (clauses->size() > shown) {
-      verdict.clauses.push_back(fmt::format("{} more figure{} {}", clauses->size() - shown,
-                                            clauses->size() - shown == 1 ? "" : "s",
-                                            clauses == &worse ? "worse" : "better"));
-    }
-  }
-  if (throughput != nullptr) verdict.clauses.push_back(throughput_clause(*throughput, run));
+  verdict.word = worse.keys.empty()
+                     ? better.keys.empty() ? Verdict::Word::kSame : Verdict::Word::kBetter
+                 : better.keys.empty() ? Verdict::Word::kWorse
+                                       : Verdict::Word::kMixed;
+  verdict.worse = worse.clauses();
+  verdict.better = better.clauses();
+  verdict.where_worse = worse.where();
+  verdict.where_better = better.where();
+  verdict.keys_worse = std::move(worse.keys);
+  verdict.keys_better = std::move(better.keys);
   return verdict;
 }
 
@@ -111,19 +145,18 @@ const char* to_string(Verdict::Word word) {
 }
 
 std::string against(const Verdict& verdict, const std::string& first) {
-  const size_t worse = verdict.keys_worse.size(), better = verdict.keys_better.size();
-  const auto figures = [](size_t n) { return fmt::format("in {} figure{}", n, n == 1 ? "" : "s"); };
   switch (verdict.word) {
     case Verdict::Word::kSame:
       return "neither better nor worse than " + first;
     case Verdict::Word::kBetter:
-      return fmt::format("BETTER than {} {}", first, figures(better));
+      return fmt::format("BETTER than {} {}", first, verdict.where_better);
     case Verdict::Word::kWorse:
-      return fmt::format("WORSE than {} {}", first, figures(worse));
+      return fmt::format("WORSE than {} {}", first, verdict.where_worse);
     case Verdict::Word::kMixed:
       break;
   }
-  return fmt::format("WORSE than {} {}, BETTER in {}", first, figures(worse), better);
+  return fmt::format("WORSE than {} {}, BETTER {}", first, verdict.where_worse,
+                     verdict.where_better);
 }
 
 }  // namespace sluice::simulate
