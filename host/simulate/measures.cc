@@ -12,6 +12,14 @@ constexpr double kNsPerS = 1e9;
 
 double seconds(TimeNs ns) { return static_cast<double>(ns) / kNsPerS; }
 
+// Of VALUES, a step of STEP_S each, those of RUN's window.
+void keep_window(std::vector<double>& values, const RunResult& run, double step_s) {
+  const auto from = static_cast<size_t>(run.window_from_s / step_s);
+  const auto to = static_cast<size_t>(run.window_to_s / step_s);
+  values.resize(std::min(values.size(), to));
+  values.erase(values.begin(), values.begin() + static_cast<ptrdiff_t>(std::min(from, values.size())));
+}
+
 }  // namespace
 
 Measures::Measures(const Setup& setup, const MeasureOptions& options)
@@ -230,10 +238,13 @@ RunResult Measures::result(TimeNs last_arrival, TimeNs now) {
     s.asked = tenants_over_time_.sums(t.asked);
     s.waited = tenants_over_time_.sums(t.waited);
     for (double& w : s.waited) w /= tenant_step * kNsPerS;
+    for (std::vector<double>* values : {&s.served, &s.asked, &s.waited})
+      keep_window(*values, out, tenant_step);
     Series& series = out.service.emplace_back();
     series.name = t.group.name;
     double sum = 0;
-    for (const double served : s.served) series.values.push_back(static_cast<float>(sum += served));
+    for (const double served : tenants_over_time_.sums(t.served))
+      series.values.push_back(static_cast<float>(sum += served));
     out.tenants.push_back(t.group);
   }
   out.service_step_s = tenant_step;

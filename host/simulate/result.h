@@ -56,7 +56,7 @@ struct ServerResult {
   uint32_t most_waiting = 0;     // in its own queue
 };
 
-// Service of tenants against each other; docs/simulate.md has the definitions.
+// Service of tenants against each other, in the window; docs/simulate.md has the definitions.
 struct Fairness {
   double accumulated_gap = 0;  // the most that two tenants' service drifted apart while both waited
   double windowed_mean = 0, windowed_max = 0;  // service difference in windows of window_s
