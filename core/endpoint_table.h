@@ -1,8 +1,8 @@
 // The endpoints of the pool, the eligibility classes over them, and who has room.
 //
 // Room is counted, not sampled: an endpoint has room while it is up, not paused, not earmarked, and
-// has less in flight than its limits, in requests and in tokens. Its limits are given, or learnt
-// below what is given. A request fits if its size does, or if nothing else is there. A class has
+// has less in flight than its limits, in requests, in tokens and in prompts whose answers have not
+// begun. Its limits are given, or learnt below what is given. A request fits if its size does, or if nothing else is there. A class has
 // `rooms` endpoints with room; it is kept current by each change, so that asking is O(1). Classes
 // come from the driver (define) or are derived from one for a request that may use only some of its
 // endpoints, or under which some broke. Complexity: a change of one endpoint's room is O(classes

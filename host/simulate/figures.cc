@@ -145,7 +145,10 @@ void add_all(List& list) {
             .better = Better::kMore,
             .floor = kShareFloor},
            [&](const RunResult& run) { return hits(run) ? Value(run.hit_rate) : std::nullopt; });
-  list.add({.name = "ideal hit rate", .unit = Unit::kShare}, [&](const RunResult& run) {
+  list.add({.name = "one cache for all", .unit = Unit::kShare}, [&](const RunResult& run) {
+    return hits(run) ? Value(run.pooled_hit_rate) : std::nullopt;
+  });
+  list.add({.name = "boundless cache", .unit = Unit::kShare}, [&](const RunResult& run) {
     return hits(run) ? Value(run.ideal_hit_rate) : std::nullopt;
   });
 }

@@ -148,8 +148,9 @@ void Measures::unused(TimeNs now, uint32_t servers, uint32_t slots) {
   unused_slots_ = slots;
 }
 
-void Measures::prefix(uint64_t prompt_tokens, uint64_t ideal_tokens) {
+void Measures::prefix(uint64_t prompt_tokens, uint64_t pooled_tokens, uint64_t ideal_tokens) {
   prefix_tokens_ += prompt_tokens;
+  pooled_tokens_ += pooled_tokens;
   ideal_tokens_ += ideal_tokens;
 }
 
@@ -201,8 +202,13 @@ RunResult Measures::result(TimeNs last_arrival, TimeNs now) {
   if (all_.prompt_tokens != 0)
     out.hit_rate =
         static_cast<double>(all_.cached_tokens) / static_cast<double>(all_.prompt_tokens);
-  if (prefix_tokens_ != 0)
-    out.ideal_hit_rate = static_cast<double>(ideal_tokens_) / static_cast<double>(prefix_tokens_);
+  if (prefix_tokens_ != 0) {
+    const auto share = [&](uint64_t of) {
+      return static_cast<double>(of) / static_cast<double>(prefix_tokens_);
+    };
+    out.pooled_hit_rate = share(pooled_tokens_);
+    out.ideal_hit_rate = share(ideal_tokens_);
+  }
 
   std::vector<std::string> band_names, server_names;
   for (const Group& band : bands_) band_names.push_back(band.name);

@@ -49,8 +49,8 @@ class Measures {
   void server(TimeNs now, uint32_t server, uint32_t running, uint32_t waiting, float kv_used);
   // From now on so many servers idle, and slots are free, though eligible work waits.
   void unused(TimeNs now, uint32_t servers, uint32_t slots);
-  // Prompt blocks that a boundless cache would have had.
-  void prefix(uint64_t prompt_tokens, uint64_t ideal_tokens);
+  // Of a prompt, what one cache for all would have had, and what a boundless one would.
+  void prefix(uint64_t prompt_tokens, uint64_t pooled_tokens, uint64_t ideal_tokens);
 
   // END: when the last request arrived.
   RunResult result(TimeNs last_arrival, TimeNs now);
@@ -90,7 +90,7 @@ class Measures {
   TimeNs unused_since_ = 0;
   uint32_t unused_servers_ = 0, unused_slots_ = 0;
   double unused_server_ns_ = 0, unused_slot_ns_ = 0;
-  uint64_t prefix_tokens_ = 0, ideal_tokens_ = 0;
+  uint64_t prefix_tokens_ = 0, pooled_tokens_ = 0, ideal_tokens_ = 0;
   // Tokens that came, and that were made, in the window.
   uint64_t offered_tokens_ = 0, offered_requests_ = 0;
   size_t made_prompt_ = 0, made_output_ = 0, made_requests_ = 0;  // in over_time_

@@ -67,6 +67,7 @@ class Simulation {
   TimeNs since_start(TimeNs at) const { return at == kNever ? kNever : at - kStart; }
   void waits(uint32_t live, int by);
   uint64_t ideal_blocks(const std::vector<uint64_t>& prefix);
+  uint64_t pooled_blocks(const std::vector<uint64_t>& prefix);
 
   const Setup& setup_;
   traces::Source& trace_;
@@ -97,6 +98,8 @@ class Simulation {
   std::vector<ServerEvent> events_;
   std::vector<Decision> decisions_;
   std::unordered_set<uint64_t> blocks_seen_;
+  PrefixCache pooled_;
+  uint64_t pooled_blocks_max_ = 0;
 };
 
 Result<RunResult> Simulation::run() {
@@ -162,6 +165,7 @@ void Simulation::start_servers() {
     report.kv_tokens_max = setup_.servers[slot].kv_tokens;
     // Not all at once, as scrapers of one process do not ask all at once either.
     scrape_at_.push_back(kStart + pool.scrape_interval_ns * slot / setup_.servers.size());
+    pooled_blocks_max_ += setup_.servers[slot].kv_tokens / kBlockTokens;
     room_.push_back(servers_[slot].room());
     free_slots_.push_back(setup_.servers[slot].max_running);
   }
@@ -211,7 +215,8 @@ void Simulation::arrive() {
   r.record.output = std::max(arrival.output_tokens, 1U);
   r.record.arrival = since_start(now_);
   Submissions::prefix_of(arrival, r.kind->submission.model_hash, r.prefix);
-  if (!r.prefix.empty()) measures_.prefix(r.record.prompt, ideal_blocks(r.prefix) * kBlockTokens);
+  measures_.prefix(r.record.prompt, pooled_blocks(r.prefix) * kBlockTokens,
+                   ideal_blocks(r.prefix) * kBlockTokens);
   last_arrival_ = now_;
   ++under_way_;
   measures_.arrived(r.record.arrival, r.record);
@@ -432,6 +437,16 @@ void Simulation::count_unused() {
     }
   }
   measures_.unused(since_start(now_), idle, slots);
+}
+
+// How many leading blocks one cache of all servers' size has.
+uint64_t Simulation::pooled_blocks(const std::vector<uint64_t>& prefix) {
+  if (prefix.empty()) return 0;
+  const uint64_t hits = pooled_.hits(prefix);
+  pooled_.hold(prefix);
+  pooled_.release(prefix);
+  pooled_.shrink(pooled_blocks_max_);
+  return hits;
 }
 
 // How many leading blocks somebody sent before.

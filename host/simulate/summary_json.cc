@@ -94,6 +94,7 @@ Json run_json(const RunResult& run) {
                {"idle_while_waiting_s", run.idle_while_waiting_s},
                {"slots_while_waiting_s", run.slots_while_waiting_s},
                {"hit_rate", run.hit_rate},
+               {"pooled_hit_rate", run.pooled_hit_rate},
                {"ideal_hit_rate", run.ideal_hit_rate},
                {"fairness", fairness_json(run.fairness)},
                {"all", group_json(run.all)},

@@ -41,6 +41,7 @@ class EngineDriver {
     uint32_t tenant = kNone;
     std::vector<uint64_t> prefix = {};
     uint64_t generation = 0;
+    bool streams = false;
   };
   RequestId submit(const Ask& ask) {
     Submission s;
@@ -56,10 +57,15 @@ class EngineDriver {
     s.weight_milli = ask.weight;
     s.tenant = ask.tenant;
     s.prefix = ask.prefix;
+    s.streams = ask.streams;
     const RequestId id = engine->submit(now, s);
     ids[id.seq] = id;
     settle();
     return id;
+  }
+  void progress(RequestId id, uint32_t output_events) {
+    engine->progress(now, id, output_events);
+    settle();
   }
   void complete(RequestId id, Completion c = {}) {
     EXPECT_TRUE(engine->complete(now, id, c));

@@ -226,6 +226,7 @@ class History {
   void set_endpoint() {
     EndpointLimits limits(static_cast<uint32_t>(random_.below(5)));
     if (random_.below(2) == 0) limits.tokens = 1 + random_.below(1500);
+    if (random_.below(3) == 0) limits.prefill_tokens = 1 + random_.below(800);
     if (random_.below(2) == 0) {
       limits.requests = kNone;
       limits.learn = true;
@@ -254,6 +255,7 @@ class History {
     s.bytes = random_.below(1000);
     s.prompt_tokens = static_cast<uint32_t>(random_.below(500));
     s.output_expected = static_cast<uint32_t>(random_.below(100));
+    s.streams = random_.below(2) == 0;
     if (random_.below(6) == 0) s.wall_deadline_ns = now_ + random_.below(5000);
     std::vector<uint32_t> only;
     for (uint32_t slot = 0; slot < kSlots; ++slot)

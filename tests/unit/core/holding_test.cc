@@ -50,6 +50,107 @@ TEST_F(Holding, WhatIsLargerThanTheWholeGoesWhereNothingElseIs) {
   EXPECT_TRUE(dispatched(d, huge));
 }
 
+// ---- prompts whose answers have not begun ----
+
+class Prompts : public Holding {
+ protected:
+  Prompts() : d(three_bands()) { add_limited(0, 1); }
+  void add_limited(uint32_t slot, uint64_t prefill_tokens) {
+    d.add_endpoint(slot, 8);
+    EndpointLimits limits(8);
+    limits.prefill_tokens = prefill_tokens;
+    d.engine->set_endpoint(d.now, slot, limits, true);
+    d.settle();
+  }
+  RequestId stream(uint32_t band = 1, ClassId eligible = 0) {
+    return d.submit({.flow = "f", .band = band, .eligible = eligible, .streams = true});
+  }
+  EngineDriver d;
+};
+
+TEST_F(Prompts, TheNextGoesWhenTheAnswerBeforeItBegins) {
+  const RequestId a = stream(), b = stream();
+  EXPECT_TRUE(dispatched(d, a));
+  EXPECT_FALSE(dispatched(d, b));
+  EXPECT_EQ(d.engine->stats().endpoints[0].prefill_tokens, 100u);
+  d.progress(a, 1);
+  EXPECT_TRUE(dispatched(d, b));
+  d.progress(a, 2);  // only the first counts
+  const RequestId c = stream();
+  EXPECT_FALSE(dispatched(d, c));
+}
+
+TEST_F(Prompts, WhoIsMoreUrgentStillOvertakes) {
+  const RequestId first = stream();
+  const RequestId ordinary = stream(1), critical = stream(0);
+  d.progress(first, 1);
+  EXPECT_TRUE(dispatched(d, critical));
+  EXPECT_FALSE(dispatched(d, ordinary));
+}
+
+TEST_F(Prompts, EveryEndOfOneMakesRoomForTheNext) {
+  const RequestId broken = stream();
+  EXPECT_TRUE(d.engine->requeue(d.now, broken, Engine::Requeue::kRejected));
+  d.settle();
+  EXPECT_EQ(d.engine->stats().endpoints[0].prefill_tokens, 0u);
+  d.advance(10'000'000'000);  // past the pause
+  EXPECT_EQ(d.engine->stats().endpoints[0].prefill_tokens, 100u);
+  const RequestId next = stream();
+  d.complete(broken, {.outcome = Outcome::kClientGone});
+  EXPECT_TRUE(dispatched(d, next));
+}
+
+TEST_F(Prompts, AnswersInOnePieceDoNotCount) {
+  const RequestId a = d.submit({.flow = "f", .band = 1}), b = stream();
+  EXPECT_TRUE(dispatched(d, a));
+  EXPECT_TRUE(dispatched(d, b));
+  EXPECT_FALSE(dispatched(d, d.submit({.flow = "f", .band = 1})));  // but they wait for room
+}
+
+TEST_F(Prompts, SeveralGoTogetherWithinTheLimit) {
+  add_limited(1, 250);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(dispatched(d, stream(1, 2)));
+  EXPECT_FALSE(dispatched(d, stream(1, 2)));
+}
+
+TEST_F(Prompts, TheyMoveWithTheirRequest) {
+  add_limited(1, 1);
+  const RequestId a = stream(1, 1);
+  EXPECT_TRUE(d.engine->served_by(d.now, a, 1));
+  d.settle();
+  EXPECT_TRUE(dispatched(d, stream(1, 1)));
+  EXPECT_FALSE(dispatched(d, stream(1, 2)));
+}
+
+TEST_F(Prompts, AChangedLimitActsAtOnce) {
+  stream();
+  const RequestId b = stream();
+  EXPECT_FALSE(dispatched(d, b));
+  d.engine->set_endpoint(d.now, 0, EndpointLimits(8), true);
+  d.settle();
+  EXPECT_TRUE(dispatched(d, b));
+}
+
+// A request that an endpoint is emptied for also waits for the prompts there, and is not forgotten.
+TEST_F(Prompts, WhoIsKeptBackForSizeGoesOnceTheyAreDone) {
+  EndpointLimits limits(8);
+  limits.tokens = 1000;
+  limits.prefill_tokens = 1;
+  d.engine->set_endpoint(d.now, 0, limits, true);
+  const auto sized = [](uint32_t tokens) {
+    return EngineDriver::Ask{.flow = "f", .band = 1, .prompt = tokens, .output = 0, .streams = true};
+  };
+  const RequestId a = d.submit(sized(300));
+  d.progress(a, 1);
+  const RequestId b = d.submit(sized(300));
+  const RequestId large = d.submit(sized(600));
+  EXPECT_FALSE(dispatched(d, large));
+  d.complete(a);
+  EXPECT_FALSE(dispatched(d, large));
+  d.progress(b, 1);
+  EXPECT_TRUE(dispatched(d, large));
+}
+
 // The must of the design: small work of lower bands does not pass a large head for ever.
 TEST_F(Holding, SmallSheddableWorkNeverPassesALargeCriticalHeadForEver) {
   EngineDriver d(three_bands());

@@ -39,6 +39,7 @@ TEST(SummaryJson, KeysAreThereInOrder) {
                                              "idle_while_waiting_s",
                                              "slots_while_waiting_s",
                                              "hit_rate",
+                                             "pooled_hit_rate",
                                              "ideal_hit_rate",
                                              "fairness",
                                              "all",
