@@ -20,6 +20,7 @@ bool ends_parked(Outcome outcome) {
     case Outcome::kCancelled:
     case Outcome::kRejectedFull:
     case Outcome::kRejectedNoEndpoint:
+    case Outcome::kRejectedUnknownModel:
     case Outcome::kRejectedDraining:
     case Outcome::kDrained:
     case Outcome::kExpired:
