@@ -313,11 +313,9 @@ void EndpointTable::refresh_derived() {
 }
 
 uint32_t EndpointTable::derive(uint32_t parent, const Narrowing& narrowing) {
-  // Also if nothing of the rest is up and all may be used again: what is down may come back.
-  if (!narrowing.restricted && std::ranges::none_of(narrowing.excluded, [&](uint32_t s) {
-        return classes_[parent].members.contains(s);
-      }))
-    return parent;
+  // Also if what is excluded is no member, or nothing of the rest is up and all may be used again:
+  // who is not there now may come back.
+  if (!narrowing.restricted && narrowing.excluded.empty()) return parent;
   const EndpointSet rest = rest_of(classes_[parent].members, narrowing);
   const auto key = std::make_pair(parent, narrowing);
   if (auto it = derived_.find(key); it != derived_.end()) return it->second;
