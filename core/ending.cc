@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/engine_impl.h"
+#include "core/planted.h"
 
 namespace sluice {
 
@@ -85,7 +86,7 @@ void Engine::Impl::end_in_flight(Request* r, const Completion& c) {
   const uint64_t charged = r->charged;
   const int64_t change = static_cast<int64_t>(cost) - static_cast<int64_t>(charged);
   band.flows.in_flight(flow, -1, -static_cast<int64_t>(charged));
-  band.flows.charge(flow, change);
+  if (!planted(Planted::kChargeNotSettled)) band.flows.charge(flow, change);
   band.cost_rate.add(now_ns, cost);
   count(band, [&](Ledger& l) {
     in_flight_changes(l, *r, -1);
@@ -111,7 +112,8 @@ void Engine::Impl::end_in_flight(Request* r, const Completion& c) {
   const uint32_t endpoint = r->endpoint;
   const uint64_t reserved = r->reserved;
   requests.free(r->id.slot);
-  endpoints.release(endpoint, charged, reserved);
+  const bool keeps = planted(Planted::kRoomKeptOnCancel) && c.outcome == Outcome::kClientGone;
+  endpoints.release(endpoint, charged, keeps ? 0 : reserved);
   may_be_idle(band, flow);
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/limits.h"
+#include "core/planted.h"
 
 namespace sluice {
 
@@ -59,7 +60,7 @@ void EndpointTable::remove(uint32_t slot) {
   r.ghost = true;
   if (in_flight_[slot] == 0) r.exists = false;
   seen_.outdated();
-  refresh_room(slot);
+  if (!planted(Planted::kGhostHasRoom)) refresh_room(slot);
   refresh_derived();
 }
 
@@ -177,9 +178,10 @@ void EndpointTable::release(uint32_t slot, uint64_t cost, uint64_t tokens) {
   count(slot, -1);
   r.cost -= cost;
   r.tokens -= tokens;
+  if (planted(Planted::kDoubleRelease)) r.tokens -= tokens;
   ++version_;
   if (r.ghost && in_flight_[slot] == 0) r.exists = false;
-  refresh_room(slot);
+  if (!planted(Planted::kLostWakeUp)) refresh_room(slot);
 }
 
 void EndpointTable::move(uint32_t from, uint32_t to, uint64_t cost, uint64_t tokens) {
@@ -208,7 +210,7 @@ void EndpointTable::rejected(uint32_t slot) {
     r.learner.rejected(now_, in_flight_[slot]);
     refresh_limits(slot);
   }
-  if (r.paused_until > now_) return;
+  if (r.paused_until > now_ || planted(Planted::kPauseForgotten)) return;
   r.pause = std::clamp(r.pause * 2, kRejectionPauseMinNs, kRejectionPauseMaxNs);
   r.paused_until = now_ + r.pause;
   next_pause_end_ = std::min(next_pause_end_, r.paused_until);
@@ -258,7 +260,8 @@ void EndpointTable::refresh_room(uint32_t slot) {
     r.said_limit = r.limit;
     endpoint_changed_(slot);
   }
-  const bool now = is_open && in_flight_[slot] < r.limit;
+  const bool one_more = planted(Planted::kLimitOffByOne) && in_flight_[slot] == r.limit;
+  const bool now = is_open && (in_flight_[slot] < r.limit || one_more);
   if (now == room_.contains(slot)) return;
   if (now) {
     ++version_;

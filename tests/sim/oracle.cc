@@ -600,13 +600,11 @@ void Oracle::compare(const Engine& engine) {
 // Who answers wrongly too often must be in quarantine. An eviction policy has several states, which
 // are not told apart here; and when a fault was is known only if each call is compared.
 void Oracle::compare_faults(const std::vector<PolicyStats>& policies) {
-  if (std::exchange(compared_, calls_) + 1 != calls_) {
-    faults_.clear();
-    return;
-  }
+  const bool in_time = std::exchange(compared_, calls_) + 1 == calls_;
   for (const PolicyStats& policy : policies) {
     if (policy.kind == "eviction" || policy.kind == "scoring") continue;
     Faults& faults = faults_[policy.band + " " + policy.kind + " " + policy.name];
+    if (!in_time) faults = {.seen = policy.faults, .recent = {}};
     if (policy.faults < faults.seen) faults = {};  // a new state
     for (; faults.seen < policy.faults; ++faults.seen) faults.recent.push_back(now_);
     if (policy.quarantined) faults.recent.clear();

@@ -15,16 +15,16 @@ Run shrink(const Shelf& shelf, const World::Options& options, std::vector<Step> 
   World::Options quiet = options;
   quiet.compare_every = 1;
   quiet.tells = false;
-  uint32_t runs_left = kShrinkRunsMax;
+  size_t steps_left = kShrinkStepsMax;
   const auto finds = [&](const std::vector<Step>& part) {
-    if (runs_left == 0) return false;
-    --runs_left;
+    if (part.size() > steps_left) return false;
     const Run r = run(shelf, quiet, part);
+    steps_left -= r.steps;
     return r.finding && r.finding->by == by;
   };
   steps.resize(run(shelf, quiet, steps).steps);  // what came after the finding
   // Halves, quarters, ... single steps are left out while that changes nothing.
-  for (size_t size = steps.size() / 2; size > 0 && runs_left > 0; size /= 2) {
+  for (size_t size = steps.size() / 2; size > 0; size /= 2) {
     for (size_t at = 0; at + size <= steps.size();) {
       std::vector<Step> part(steps.begin(), steps.begin() + static_cast<std::ptrdiff_t>(at));
       part.insert(part.end(), steps.begin() + static_cast<std::ptrdiff_t>(at + size), steps.end());

@@ -5,7 +5,7 @@
 
 namespace sluice::sim {
 
-inline constexpr uint32_t kShrinkRunsMax = 2000;
+inline constexpr size_t kShrinkStepsMax = 400'000;  // that are run to make a history shorter
 
 struct Run {
   size_t steps = 0;  // that were run, up to the finding

@@ -46,6 +46,7 @@ int report_finding(const Shelf& shelf, const World::Options& options,
                    const std::vector<Step>& steps, const Finding& finding) {
   std::printf("seed %llu: %s: %s\n", static_cast<unsigned long long>(options.seed),
               to_string(finding.by), finding.text.c_str());
+  std::fflush(stdout);
   const Run shortest = shrink(shelf, options, steps, finding.by);
   std::printf("the shortest history found that shows it:\n%s", shortest.history.c_str());
   return 1;
