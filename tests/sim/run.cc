@@ -2,7 +2,7 @@
 
 namespace sluice::sim {
 
-Run run(const Shelf& shelf, const World::Options& options, const std::vector<Step>& steps) {
+WorldRun run(const Shelf& shelf, const World::Options& options, const std::vector<Step>& steps) {
   World world(shelf, options);
   size_t done = 0;
   for (; done < steps.size() && !world.finding(); ++done) world.step(steps[done]);
@@ -10,15 +10,15 @@ Run run(const Shelf& shelf, const World::Options& options, const std::vector<Ste
   return {done, world.finding(), world.hash(), world.counts(), world.history()};
 }
 
-Run shrink(const Shelf& shelf, const World::Options& options, std::vector<Step> steps,
-           Finding::By by) {
+WorldRun shrink(const Shelf& shelf, const World::Options& options, std::vector<Step> steps,
+                Finding::By by) {
   World::Options quiet = options;
   quiet.compare_every = 1;
   quiet.tells = false;
   size_t steps_left = kShrinkStepsMax;
   const auto finds = [&](const std::vector<Step>& part) {
     if (part.size() > steps_left) return false;
-    const Run r = run(shelf, quiet, part);
+    const WorldRun r = run(shelf, quiet, part);
     steps_left -= r.steps;
     return r.finding && r.finding->by == by;
   };

@@ -7,7 +7,7 @@ namespace sluice::sim {
 
 inline constexpr size_t kShrinkStepsMax = 400'000;  // that are run to make a history shorter
 
-struct Run {
+struct WorldRun {
   size_t steps = 0;  // that were run, up to the finding
   std::optional<Finding> finding;
   uint64_t hash = 0;
@@ -15,10 +15,10 @@ struct Run {
   std::string history;  // if the world tells
 };
 
-Run run(const Shelf& shelf, const World::Options& options, const std::vector<Step>& steps);
+WorldRun run(const Shelf& shelf, const World::Options& options, const std::vector<Step>& steps);
 
 // The same finder's finding by as few steps as can easily be had, told in words.
-Run shrink(const Shelf& shelf, const World::Options& options, std::vector<Step> steps,
-           Finding::By by);
+WorldRun shrink(const Shelf& shelf, const World::Options& options, std::vector<Step> steps,
+                Finding::By by);
 
 }  // namespace sluice::sim

@@ -47,7 +47,7 @@ int report_finding(const Shelf& shelf, const World::Options& options,
   std::printf("seed %llu: %s: %s\n", static_cast<unsigned long long>(options.seed),
               to_string(finding.by), finding.text.c_str());
   std::fflush(stdout);
-  const Run shortest = shrink(shelf, options, steps, finding.by);
+  const WorldRun shortest = shrink(shelf, options, steps, finding.by);
   std::printf("the shortest history found that shows it:\n%s", shortest.history.c_str());
   return 1;
 }
@@ -61,7 +61,7 @@ int run_all(const Arguments& arguments) {
     const World::Options options{.seed = seed,
                                  .compare_every = static_cast<uint32_t>(arguments.compare_every)};
     const std::vector<Step> steps = World::steps(seed, static_cast<uint32_t>(arguments.steps));
-    const Run done = run(shelf, options, steps);
+    const WorldRun done = run(shelf, options, steps);
     if (done.finding) return report_finding(shelf, options, steps, *done.finding);
     total.add(done.counts);
   }
