@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <ostream>
 #include <vector>
 
 #include "tests/sim/run.h"
@@ -19,6 +20,8 @@ struct Case {
   const char* name;
   std::vector<By> by;  // any of these
 };
+
+void PrintTo(const Case& tested, std::ostream* out) { *out << tested.name; }
 
 const Case kCases[] = {
     {Planted::kLostWakeUp, "LostWakeUp", {By::kAudit, By::kChecker}},
@@ -107,7 +110,7 @@ INSTANTIATE_TEST_SUITE_P(Core, PlantedBug, ::testing::ValuesIn(kCases),
 
 TEST(Worlds, NothingIsFoundWhereNothingIsPlanted) {
   size_t steps = 0;
-  for (uint64_t seed = 1; seed <= 300; ++seed) {
+  for (uint64_t seed = 1; seed <= 100; ++seed) {
     const std::optional<Finding> finding = find_in(seed, &steps);
     ASSERT_FALSE(finding) << "seed " << seed << ": " << to_string(finding->by) << ": "
                           << finding->text;

@@ -69,11 +69,15 @@ TEST(Worlds, KeepEveryPromiseWhateverTheSteps) {
 }
 
 TEST(Worlds, AreTheirSeedAndNothingElse) {
-  const auto hash = [](uint64_t seed) {
-    return run(shelf(), {.seed = seed, .compare_every = 16}, World::steps(seed, 400)).hash;
+  const auto hash = [](uint64_t seed, uint32_t compare_every) {
+    return run(shelf(), {.seed = seed, .compare_every = compare_every}, World::steps(seed, 400))
+        .hash;
   };
-  for (const uint64_t seed : {11, 12, 13, 14}) EXPECT_EQ(hash(seed), hash(seed));
-  EXPECT_NE(hash(11), hash(12));
+  for (uint64_t seed = 11; seed < 40; ++seed) {
+    EXPECT_EQ(hash(seed, 16), hash(seed, 16));
+    EXPECT_EQ(hash(seed, 16), hash(seed, 1)) << "it matters whether somebody looks";
+  }
+  EXPECT_NE(hash(11, 16), hash(12, 16));
 }
 
 TEST(Worlds, ShrinkToAShortHistoryInWords) {
