@@ -10,12 +10,14 @@
 // Bands, flows, tenants and slots have fixed small numbers here: indices into the names below.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <functional>
 #include <map>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,13 @@ inline constexpr std::array<const char*, kBands> kBandNames = {"critical", "defa
                                                                "bulk"};
 inline constexpr std::array<int32_t, kBands> kPriorities = {100, 0, -10, -50};
 inline constexpr std::array<const char*, kTenants> kTenantNames = {"acme", "zeta"};
+
+template <size_t n>
+uint32_t index_of(const std::array<const char*, n>& names, const std::string& name) {
+  const auto it = std::ranges::find(names, name);
+  return it == names.end() ? kNone : static_cast<uint32_t>(it - names.begin());
+}
+constexpr uint32_t bit(uint32_t slot) { return uint32_t{1} << slot; }
 
 class Oracle {
  public:
@@ -66,6 +75,7 @@ class Oracle {
   // ---- what it did ----
   void decided(const Decision& decision);
   void settled(const Engine& engine);  // the call is over
+  // oracle_compare.cc
   void compare(const Engine& engine);  // everything
   void over(const Engine& engine);     // everything has ended
 
@@ -178,5 +188,13 @@ class Oracle {
   std::array<std::array<int64_t, kFlows>, kBands> served_{};  // charged for what is over
   std::optional<std::string> wrong_;
 };
+
+template <typename... Words>
+void Oracle::fail(const Words&... words) {
+  if (wrong_) return;
+  std::ostringstream text;
+  (text << ... << words);
+  wrong_ = text.str();
+}
 
 }  // namespace sluice::sim

@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,7 @@ struct Step {
   uint64_t salt = 0;
 };
 inline constexpr uint32_t kStepKinds = 20;
+inline constexpr TimeNs kMs = 1'000'000;
 const char* to_string(Step::Kind kind);
 
 struct Finding {
@@ -97,6 +99,7 @@ class World {
   void after();
   void look();
 
+  // world_steps.cc
   void submit();
   void complete(RequestId id);
   Completion completion();
@@ -141,5 +144,13 @@ class World {
   uint64_t hash_ = 0, calls_ = 0, reload_count_ = 0;
   std::string history_;
 };
+
+template <typename... Words>
+void World::tell(const Words&... words) {
+  if (!options_.tells) return;
+  std::ostringstream text;
+  (text << ... << words);
+  history_ += text.str() + "\n";
+}
 
 }  // namespace sluice::sim
