@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/engine_impl.h"
+#include "core/planted.h"
 
 namespace sluice {
 namespace {
@@ -19,7 +20,8 @@ void Engine::Impl::enforce_limits(Request* newcomer) {
   const BandConfig& limits = band.config;
   // A flow over its own limit gains nothing from giving up another of its requests: the newcomer
   // goes.
-  const bool flow_full = over(flow.parked.size(), limits.requests_per_flow_max) != 0;
+  const uint32_t uncounted = planted(Planted::kFlowLimitOffByOne) ? 1 : 0;
+  const bool flow_full = over(flow.parked.size() - uncounted, limits.requests_per_flow_max) != 0;
   const bool tenant_full =
       flow.tenant != kNone &&
       over(tenant_parked[flow.tenant], pipeline.tenants[flow.tenant].requests_max) != 0;
@@ -28,8 +30,9 @@ void Engine::Impl::enforce_limits(Request* newcomer) {
 
   const bool requests_full = over(band.ledger.parked, limits.requests_max) != 0 ||
                              over(total.parked, pipeline.requests_max) != 0;
-  const bool bytes_full = over(band.ledger.parked_bytes, limits.bytes_max) != 0 ||
-                          over(total.parked_bytes, pipeline.bytes_max) != 0;
+  const bool bytes_full = !planted(Planted::kBytesUnlimited) &&
+                          (over(band.ledger.parked_bytes, limits.bytes_max) != 0 ||
+                           over(total.parked_bytes, pipeline.bytes_max) != 0);
   if (!requests_full && !bytes_full) return;
   if (make_room(newcomer)) return;
   if (endpoints.any_up()) {
@@ -63,7 +66,8 @@ bool Engine::Impl::make_room(Request* newcomer) {
   set_aside(newcomer, -1);
 
   const auto choose_in = [&](Band& from) -> Request* {
-    PolicySlot& policy = band.eviction[from.rank - band.rank];
+    PolicySlot& policy =
+        band.eviction[planted(Planted::kEvictsUpwards) ? 0 : from.rank - band.rank];
     if (!policy.active() || from.ledger.parked == 0) return nullptr;
     flush(from);
     const auto* vtable = static_cast<const sluice_eviction_v1*>(policy.vtable());
@@ -123,8 +127,9 @@ bool Engine::Impl::make_room(Request* newcomer) {
   };
   choose_until(band, [&] { return band_requests == 0 && band_bytes == 0; });
   const auto host_fits = [&] { return host_requests == 0 && host_bytes == 0; };
+  const size_t lowest = planted(Planted::kEvictsUpwards) ? 0 : band.rank;
   if (band_requests == 0 && band_bytes == 0)
-    for (size_t rank = bands.size(); rank-- > band.rank;) choose_until(*bands[rank], host_fits);
+    for (size_t rank = bands.size(); rank-- > lowest;) choose_until(*bands[rank], host_fits);
 
   const bool enough = band_requests == 0 && band_bytes == 0 && host_fits();
   newcomer->doomed = false;
@@ -133,7 +138,7 @@ bool Engine::Impl::make_room(Request* newcomer) {
     victim->doomed = false;
     set_aside(victim, 1);
   }
-  if (!enough) return false;
+  if (!enough && !planted(Planted::kEvictsInVain)) return false;
   for (Request* victim : victims)
     end_parked(
         victim, Outcome::kEvicted,

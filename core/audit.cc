@@ -151,6 +151,9 @@ std::optional<std::string> Engine::audit() const {
       uint32_t listed = 0;
       for (const Request* r = flow.oldest; r != nullptr; r = r->newer) ++listed;
       check(name + " flow " + flow.name + ": listed by arrival", listed, flow.parked.size());
+      const bool has_work = head != nullptr || band->flows.in_flight(flow) != 0;
+      check(name + " flow " + flow.name + ": idle", flow.idle,
+            !has_work && flow.slot != FlowTable::kOverflowSlot);
       if (head == nullptr) return;
       ++waiting_flows;
       if (flow.held != Flow::Held::kNo) {

@@ -20,6 +20,7 @@ bool ends_parked(Outcome outcome) {
     case Outcome::kCancelled:
     case Outcome::kRejectedFull:
     case Outcome::kRejectedNoEndpoint:
+    case Outcome::kRejectedUnknownModel:
     case Outcome::kRejectedDraining:
     case Outcome::kDrained:
     case Outcome::kExpired:
@@ -146,10 +147,13 @@ struct DecisionChecker::Impl {
   void on_move(const LogRecord& record) {
     Request* r = live(record, "is moved");
     if (r == nullptr) return;
-    const bool parked = r->parked();
-    if (parked) state.unpark(record.seq, *r);
+    if (!r->parked()) return place(*r, record);
+    const replay::Flow* flow = r->flow;
+    const bool held = flow->held == record.seq;
+    state.unpark(record.seq, *r);
     place(*r, record);
-    if (parked) state.park(record.seq, *r);
+    state.park(record.seq, *r);
+    if (held && r->flow == flow) state.hold(*r, record.seq);  // another key lets nobody go
   }
 
   void on_dispatch(const LogRecord& record) {

@@ -2,6 +2,7 @@
 
 #include "core/columns.h"
 #include "core/engine_impl.h"
+#include "core/planted.h"
 
 namespace sluice {
 
@@ -31,7 +32,7 @@ void Engine::Impl::dispatch_all() {
 
 // Whether what BAND and those below it have in flight is all that they may have.
 bool Engine::Impl::at_ceiling(const Band& band) const {
-  if (band.config.ceiling >= 1) return false;
+  if (band.config.ceiling >= 1 || planted(Planted::kCeilingOverlooked)) return false;
   EndpointTable::Room in_flight;
   for (size_t rank = band.rank; rank < bands.size(); ++rank) {
     in_flight.requests += bands[rank]->ledger.in_flight;
@@ -55,6 +56,8 @@ void Engine::Impl::pass(Band& band, uint64_t* counter) {
 }
 
 void Engine::Impl::dispatch_band(Band& band) {
+  if (planted(Planted::kPriorityInversion) && band.rank + 1 < bands.size())
+    dispatch_band(*bands[band.rank + 1]);
   for (;;) {
     // Said even if nothing could go now: lower bands may free an endpoint that this one would like.
     if (at_ceiling(band)) {
@@ -120,7 +123,7 @@ void Engine::Impl::dispatch(Band& band, Request* r, const Choice& to) {
   r->charged = charged;
   r->reserved = r->size();
   r->dispatched_ns = now_ns;
-  r->parked_before = parked_ns;
+  r->parked_before = planted(Planted::kWaitForgotten) ? 0 : parked_ns;
   const RequestId id = r->id;
   log({.kind = LogRecord::Kind::kDispatch,
        .seq = id.seq,

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "core/engine_impl.h"
+#include "core/planted.h"
 
 namespace sluice {
 
@@ -85,7 +86,7 @@ void Engine::Impl::end_in_flight(Request* r, const Completion& c) {
   const uint64_t charged = r->charged;
   const int64_t change = static_cast<int64_t>(cost) - static_cast<int64_t>(charged);
   band.flows.in_flight(flow, -1, -static_cast<int64_t>(charged));
-  band.flows.charge(flow, change);
+  if (!planted(Planted::kChargeNotSettled)) band.flows.charge(flow, change);
   band.cost_rate.add(now_ns, cost);
   count(band, [&](Ledger& l) {
     in_flight_changes(l, *r, -1);
@@ -109,8 +110,9 @@ void Engine::Impl::end_in_flight(Request* r, const Completion& c) {
   }
   endpoints.drop(r->cls);
   const uint32_t endpoint = r->endpoint;
-  const EndpointTable::Load load{charged, r->reserved, r->prefilling};
+  EndpointTable::Load load{charged, r->reserved, r->prefilling};
   requests.free(r->id.slot);
+  if (planted(Planted::kRoomKeptOnCancel) && c.outcome == Outcome::kClientGone) load.tokens = 0;
   endpoints.release(endpoint, load);
   may_be_idle(band, flow);
 }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/limits.h"
+#include "core/planted.h"
 
 namespace sluice {
 
@@ -59,7 +60,7 @@ void EndpointTable::remove(uint32_t slot) {
   r.ghost = true;
   if (in_flight_[slot] == 0) r.exists = false;
   seen_.outdated();
-  refresh_room(slot);
+  if (!planted(Planted::kGhostHasRoom)) refresh_room(slot);
   refresh_derived();
 }
 
@@ -178,10 +179,11 @@ void EndpointTable::release(uint32_t slot, const Load& load) {
   count(slot, -1);
   r.cost -= load.cost;
   r.tokens -= load.tokens;
+  if (planted(Planted::kDoubleRelease)) r.tokens -= load.tokens;
   r.prefilling -= load.prefilling;
   ++version_;
   if (r.ghost && in_flight_[slot] == 0) r.exists = false;
-  refresh_room(slot);
+  if (!planted(Planted::kLostWakeUp)) refresh_room(slot);
 }
 
 void EndpointTable::move(uint32_t from, uint32_t to, const Load& load) {
@@ -217,7 +219,7 @@ void EndpointTable::rejected(uint32_t slot) {
     r.learner.rejected(now_, in_flight_[slot]);
     refresh_limits(slot);
   }
-  if (r.paused_until > now_) return;
+  if (r.paused_until > now_ || planted(Planted::kPauseForgotten)) return;
   r.pause = std::clamp(r.pause * 2, kRejectionPauseMinNs, kRejectionPauseMaxNs);
   r.paused_until = now_ + r.pause;
   next_pause_end_ = std::min(next_pause_end_, r.paused_until);
@@ -267,7 +269,8 @@ void EndpointTable::refresh_room(uint32_t slot) {
     r.said_limit = r.limit;
     endpoint_changed_(slot);
   }
-  const bool now = is_open && in_flight_[slot] < r.limit;
+  const bool one_more = planted(Planted::kLimitOffByOne) && in_flight_[slot] == r.limit;
+  const bool now = is_open && (in_flight_[slot] < r.limit || one_more);
   if (now == room_.contains(slot)) return;
   if (now) {
     ++version_;
@@ -322,11 +325,9 @@ void EndpointTable::refresh_derived() {
 }
 
 uint32_t EndpointTable::derive(uint32_t parent, const Narrowing& narrowing) {
-  // Also if nothing of the rest is up and all may be used again: what is down may come back.
-  if (!narrowing.restricted && std::ranges::none_of(narrowing.excluded, [&](uint32_t s) {
-        return classes_[parent].members.contains(s);
-      }))
-    return parent;
+  // Also if what is excluded is no member, or nothing of the rest is up and all may be used again:
+  // who is not there now may come back.
+  if (!narrowing.restricted && narrowing.excluded.empty()) return parent;
   const EndpointSet rest = rest_of(classes_[parent].members, narrowing);
   const auto key = std::make_pair(parent, narrowing);
   if (auto it = derived_.find(key); it != derived_.end()) return it->second;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/engine_impl.h"
+#include "core/planted.h"
 
 namespace sluice {
 
@@ -14,7 +15,7 @@ Engine::Impl::Impl(Pipeline first, uint64_t seed_value, TimeNs now)
     : pipeline(std::move(first)),
       seed(seed_value),
       now_ns(now),
-      random(seed_value),
+      random(planted(Planted::kDrawsByAddress) ? reinterpret_cast<uintptr_t>(this) : seed_value),
       endpoints(
           pipeline.endpoint_absent,
           [this](uint32_t cls, bool has_room) { room_changed(cls, has_room); },
@@ -54,6 +55,7 @@ std::optional<std::vector<uint32_t>> Engine::Impl::allowed_of(const Submission& 
 void Engine::Impl::exclude(Request& r, uint32_t endpoint) {
   if (r.narrowing == nullptr) r.narrowing = std::make_unique<Narrowing>();
   std::vector<uint32_t>& excluded = r.narrowing->excluded;
+  if (planted(Planted::kExclusionForgotten)) excluded.clear();
   const auto place = std::ranges::lower_bound(excluded, endpoint);
   const bool known = place != excluded.end() && *place == endpoint;
   if (!known && excluded.size() < kExclusionsMax) excluded.insert(place, endpoint);
@@ -72,7 +74,7 @@ RequestId Engine::submit(TimeNs now, const Submission& submission) {
   Band& band = *e.bands[s.band < e.bands.size() ? s.band : e.pipeline.default_band];
   if (s.tenant >= e.pipeline.tenants.size()) s.tenant = kNone;
   e.count(band, [](Ledger& l) { ++l.submitted; });
-  if (e.draining) {
+  if (e.draining && !planted(Planted::kDrainLetsIn)) {
     const RequestId id{e.next_seq++, kNone};
     e.refuse(id, band, Outcome::kRejectedDraining, Reason::kNone, s.bytes);
     e.leave();
@@ -119,7 +121,7 @@ RequestId Engine::submit(TimeNs now, const Submission& submission) {
   r->floats.assign(s.floats.begin(), s.floats.end());
   if (e.wants_prefix) r->prefix.assign(s.prefix.begin(), s.prefix.end());
   r->host_class = s.eligible;
-  if (only)
+  if (only && !planted(Planted::kSubsetIgnored))
     r->narrowing =
         std::make_unique<Narrowing>(Narrowing{.restricted = true, .only = *only, .excluded = {}});
   r->cls = e.class_of(*r);
@@ -170,6 +172,7 @@ void Engine::progress(TimeNs now, RequestId id, uint32_t output_events) {
       r->charged = cost;
       band.flows.in_flight(r->flow, 0, growth);
       band.flows.charge(r->flow, growth);
+      if (planted(Planted::kProgressChargedTwice)) band.flows.charge(r->flow, growth);
       e.count(band, [&](Ledger& l) {
         l.in_flight_cost += static_cast<uint64_t>(growth);
         l.served_cost += static_cast<uint64_t>(growth);
@@ -208,7 +211,7 @@ bool Engine::requeue(TimeNs now, RequestId id, Requeue why) {
   const int64_t refund = -static_cast<int64_t>(charged);
   const uint32_t endpoint = r->endpoint;
   band.flows.in_flight(r->flow, -1, refund);
-  band.flows.charge(r->flow, refund);
+  if (!planted(Planted::kLeakedRefund)) band.flows.charge(r->flow, refund);
   e.count(band, [&](Ledger& l) {
     Impl::in_flight_changes(l, *r, -1);
     l.served_cost -= charged;
@@ -219,11 +222,13 @@ bool Engine::requeue(TimeNs now, RequestId id, Requeue why) {
   r->output_tokens = 0;
   r->cached_tokens = 0;
   r->cost = e.cost_of(r->prompt_tokens, 0, r->output_expected);
-  if (why == Requeue::kBroken) Impl::exclude(*r, endpoint);
+  if (why == Requeue::kBroken && !planted(Planted::kBrokenNotExcluded)) Impl::exclude(*r, endpoint);
   if (r->host_class != kNone) {
     e.use_class(r, e.class_of(*r));
     e.log_classes();
   }
+  if (planted(Planted::kDeadlineRestarts) && r->serving_deadline != kNever)
+    r->serving_deadline = e.clocks.read(PoolClocks::kServing, e.now_ns) + band.config.ttl_ns;
   r->state = Request::State::kParked;
   r->endpoint = kNone;
   r->parked_since = e.now_ns;
@@ -251,8 +256,8 @@ bool Engine::served_by(TimeNs now, RequestId id, uint32_t slot) {
   const bool moves =
       r != nullptr && r->state == Request::State::kInFlight && e.endpoints.exists(slot);
   if (moves && r->endpoint != slot) {
-    e.endpoints.move(std::exchange(r->endpoint, slot), slot,
-                     {r->charged, r->reserved, r->prefilling});
+    const uint64_t reserved = planted(Planted::kReservationStays) ? 0 : r->reserved;
+    e.endpoints.move(std::exchange(r->endpoint, slot), slot, {r->charged, reserved, r->prefilling});
     e.log({.kind = LogRecord::Kind::kServed, .seq = r->id.seq, .endpoint = slot});
     if (e.wants_prefix) e.prefixes.insert(r->prefix, slot);
   }
@@ -329,7 +334,7 @@ void Engine::reclassify(TimeNs now, const ClassOf& class_of) {
       continue;
     }
     r->host_class = cls.value_or(kNone);
-    if (!parked) continue;
+    if (!parked || planted(Planted::kClassNotFollowed)) continue;
     e.use_class(r, e.class_of(*r));
     e.log_classes();
     e.log_request(LogRecord::Kind::kMove, *r);
@@ -369,7 +374,7 @@ void Engine::drain_now(TimeNs now) {
   for (Request* r : all) {
     if (r->state == Request::State::kParked) {
       e.end_parked(r, Outcome::kDrained, Reason::kNone, true);
-    } else if (!std::exchange(r->revoked, true)) {
+    } else if (!std::exchange(r->revoked, true) || planted(Planted::kRevokedTwice)) {
       e.decisions.push_back({.kind = Decision::Kind::kRevoke,
                              .id = r->id,
                              .endpoint = r->endpoint,
@@ -435,14 +440,15 @@ void Engine::set_log(TimeNs now, DecisionLog* log) {
 // ---- steps that several calls share ----
 
 void Engine::Impl::enter(TimeNs now) {
-  now_ns = std::max(now_ns, now);
+  now_ns = planted(Planted::kTimeRunsBack) ? now : std::max(now_ns, now);
   endpoints.set_now(now_ns);
   endpoints.end_pauses(now_ns);
-  expire();
+  if (!planted(Planted::kExpiresLate)) expire();
 }
 
 void Engine::Impl::leave() {
   dispatch_all();
+  if (planted(Planted::kExpiresLate)) expire(), dispatch_all();
   flush_scorers();
   if (log_dirty) {
     log({.kind = LogRecord::Kind::kSettled});
@@ -456,6 +462,7 @@ Request* Engine::Impl::find(RequestId id) {
 }
 
 void Engine::Impl::pool_may_have_flipped() {
+  if (planted(Planted::kOneClock)) return;
   const auto which = endpoints.any_up() ? PoolClocks::kServing : PoolClocks::kEmpty;
   if (which != clocks.running()) clocks.set_running(which, now_ns);
 }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/planted.h"
+
 namespace sluice {
 
 FlowTable::FlowTable(uint32_t band, uint32_t capacity) : band_(band), capacity_(capacity) {
@@ -100,7 +102,7 @@ void FlowTable::unpark(Flow* flow, Request* r) {
 }
 
 void FlowTable::rekeyed(Flow* flow) {
-  flow->parked.rebuild();
+  if (!planted(Planted::kStaleKeys)) flow->parked.rebuild();
   refresh_head(flow);
 }
 

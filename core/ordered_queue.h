@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "core/planted.h"
+
 namespace sluice {
 
 template <typename T>
@@ -83,7 +85,7 @@ class OrderedQueue {
     heap_.pop_back();
     if (moved != item) {
       put(hole, moved);
-      if (sift_up(hole) == hole) sift_down(hole);
+      if (!planted(Planted::kHeapUnsorted) && sift_up(hole) == hole) sift_down(hole);
     }
     if (heap_.empty() && heap_.capacity() > kKeep) heap_.shrink_to_fit();
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/limits.h"
+#include "core/planted.h"
 
 namespace sluice {
 namespace {
@@ -89,7 +90,7 @@ void PolicySlot::fault(TimeNs now, std::string_view what) {
   last_fault_ = what;
   recent_.push_back(now);
   while (recent_.front() + kFaultWindowNs < now) recent_.pop_front();
-  if (recent_.size() >= kFaultsMax) {
+  if (recent_.size() >= kFaultsMax && !planted(Planted::kNeverQuarantined)) {
     quarantined_ = true;
     recent_.clear();
   }

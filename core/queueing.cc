@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "core/engine_impl.h"
+#include "core/planted.h"
 
 namespace sluice {
 
@@ -71,7 +72,8 @@ void Engine::Impl::forget(Band& band, Flow* flow) {
 }
 
 void Engine::Impl::may_be_idle(Band& band, Flow* flow) {
-  if (flow->parked.empty() && band.flows.in_flight(*flow) == 0) band.flows.set_idle(flow, now_ns);
+  const bool parked = !flow->parked.empty() && !planted(Planted::kForgottenWithWork);
+  if (!parked && band.flows.in_flight(*flow) == 0) band.flows.set_idle(flow, now_ns);
 }
 
 // ---- parking ----
@@ -98,7 +100,7 @@ void Engine::Impl::unpark(Request* r) {
   const Request* old_head = flow->head();
   band.flows.unpark(flow, r);
   deadlines.remove(r);
-  if (flow->tenant != kNone) --tenant_parked[flow->tenant];
+  if (flow->tenant != kNone && !planted(Planted::kTenantLeak)) --tenant_parked[flow->tenant];
   count(band, [&](Ledger& l) {
     --l.parked;
     l.parked_bytes -= r->bytes;
@@ -108,7 +110,7 @@ void Engine::Impl::unpark(Request* r) {
 }
 
 uint64_t Engine::Impl::key_of(Band& band, const Request& r) {
-  uint64_t key = r.id.seq;
+  uint64_t key = planted(Planted::kRequeueToTail) && r.attempt != 0 ? next_seq : r.id.seq;
   if (!band.keyed) return key;
   const auto* vtable = static_cast<const sluice_ordering_v1*>(band.ordering.vtable());
   if (vtable->observe != nullptr) flush(band);
@@ -168,7 +170,7 @@ void Engine::Impl::head_changed(Band& band, Flow* flow, const Request* old_head)
   } else if (old_head == nullptr) {
     band.flows.set_busy(flow);
     band.flows.set_ready(flow);
-    tell_flow(band, SLUICE_EV_WAITING, *flow);
+    if (!planted(Planted::kReturnUntold)) tell_flow(band, SLUICE_EV_WAITING, *flow);
   } else {
     if (flow->blocked && endpoints.at(cls).rooms != 0) {
       band.flows.set_ready(flow);
@@ -208,7 +210,7 @@ void Engine::Impl::room_changed(uint32_t cls, bool has_room) {
     const uint32_t waiting = band->waiting_in(cls);
     has_room ? band->admissible += waiting : band->admissible -= waiting;
   }
-  if (!has_room) return;
+  if (!has_room || planted(Planted::kStaysBlocked)) return;
   // Flows are told one by one that they were blocked, so telling them the contrary is paid for.
   while (Flow* flow = endpoints.at(cls).first_blocked) unblock(band_of(*flow), flow);
 }

@@ -15,16 +15,21 @@ class RateMeter {
     roll(now);
     current_ += amount;
   }
-  // Per second, over the last half-window and what has passed of this one.
-  double per_second(TimeNs now) {
-    roll(now);
+  // Per second, over the last half-window and what has passed of this one. Reading changes nothing:
+  // what is decided from a rate does not depend on who looked at it.
+  double per_second(TimeNs now) const {
+    RateMeter as_of_now = *this;
+    as_of_now.roll(now);
+    return as_of_now.average(now);
+  }
+
+ private:
+  double average(TimeNs now) const {
     const double passed = static_cast<double>(now - start_) / 1e9;
     const double window = passed + (has_previous_ ? kHalfNs / 1e9 : 0);
     if (window < 0.001) return 0;
     return static_cast<double>(current_ + (has_previous_ ? previous_ : 0)) / window;
   }
-
- private:
   void roll(TimeNs now) {
     if (now - start_ < kHalfNs) return;
     const bool adjacent = now - start_ < 2 * kHalfNs;

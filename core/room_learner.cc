@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/planted.h"
+
 namespace sluice {
 namespace {
 
@@ -76,6 +78,8 @@ void RoomLearner::observe(const Seen& s, uint32_t gateways) {
     requests_.give_up();
     return;
   }
+  if (planted(Planted::kLimitFallsForNothing) && s.waiting == 0)
+    return requests_.lower(requests_.limit - 1, s.now, 0, 1);
   doubts_ = 0;
   note_running(s.now, s.running);
 

@@ -172,6 +172,31 @@ TEST(DecisionChecker, FindsALedgerThatDoesNotAddUp) {
              "since before the log began");
 }
 
+TEST(DecisionChecker, WhatIsParkedMayLoseItsModel) {
+  const CheckReport report = check_rest(
+      "1 submit #1 band=0 flow=1 class=9 key=1 bytes=1\n"
+      "1 settled\n"
+      "2 end #1 rejected_unknown_model\n"
+      "2 settled\n");
+  EXPECT_TRUE(report.ok()) << words(report);
+}
+
+TEST(DecisionChecker, AHeadThatIsKeptBackMayGetAnotherKey) {
+  const CheckReport report = check_rest(
+      "1 submit #1 band=0 flow=1 class=0 key=1 bytes=1\n"
+      "1 held #1 better\n"
+      "1 settled\n"
+      "2 move #1 band=0 flow=1 class=0 key=7\n"
+      "2 settled\n");
+  EXPECT_TRUE(report.ok()) << words(report);
+  expect_one(
+      "1 submit #1 band=0 flow=1 class=0 key=1 bytes=1\n"
+      "1 held #1 better\n"
+      "2 move #1 band=0 flow=2 class=0 key=7\n"
+      "2 settled\n",
+      What::kConservation, 12, "#1");
+}
+
 TEST(DecisionChecker, FindsDispatchesToTheWrongPlace) {
   const std::string one =
       "1 submit #1 band=1 flow=0 class=1 key=1 bytes=10\n";  // may use endpoint 0 only

@@ -90,6 +90,14 @@ TEST(RateMeter, FollowsARateAndForgetsIt) {
   EXPECT_EQ(meter.per_second(now + 60'000'000'000), 0);
 }
 
+TEST(RateMeter, IsNotMovedByBeingRead) {
+  RateMeter read, unread;
+  for (RateMeter* meter : {&read, &unread}) meter->add(7'000'000'000, 5);
+  EXPECT_GT(read.per_second(13'500'000'000), 0);
+  for (RateMeter* meter : {&read, &unread}) meter->add(20'000'000'000, 1);
+  EXPECT_EQ(read.per_second(23'000'000'000), unread.per_second(23'000'000'000));
+}
+
 TEST(Picker, EqualEndpointsShareEquallyAndTheAnswerIsReproducible) {
   const std::vector<uint32_t> slots = {0, 1, 2, 3, 4, 5};
   std::vector<uint32_t> in_flight(6, 3);

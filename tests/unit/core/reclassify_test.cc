@@ -63,6 +63,21 @@ TEST(Reclassify, ARequestKeepsAwayFromAnEndpointThatBrokeUnderIt) {
   EXPECT_EQ(d.where[id.seq], 1u);
 }
 
+TEST(Reclassify, AnEndpointThatBrokeStaysExcludedWhileItLeavesTheClassAndComesBack) {
+  EngineDriver d(three_bands());
+  for (uint32_t slot : {0, 1}) d.add_endpoint(slot, 1);
+  const RequestId busy = d.submit({.eligible = 2});
+  const RequestId id = d.submit({.eligible = 0});
+  ASSERT_EQ(d.where[id.seq], 0u);
+  d.engine->set_class(d.now, 0, {1});
+  ASSERT_TRUE(d.engine->requeue(d.now, id, Engine::Requeue::kBroken));
+  d.engine->set_class(d.now, 0, {0, 1});
+  d.settle();
+  EXPECT_EQ(d.engine->stats().total.parked, 1u) << "it broke there";
+  d.complete(busy);
+  EXPECT_EQ(d.where[id.seq], 1u);
+}
+
 TEST(Reclassify, WhatNobodyWillEverServeEnds) {
   EngineDriver d(three_bands());
   d.add_endpoint(0, 1);
