@@ -194,6 +194,7 @@ void EndpointTable::move(uint32_t from, uint32_t to, const Load& load) {
 
 void EndpointTable::prefilled(uint32_t slot, uint64_t tokens) {
   if (tokens == 0) return;
+  if (planted(Planted::kPromptsForgotten)) return;
   rows_[slot].prefilling -= tokens;
   ++version_;
   refresh_room(slot);

@@ -18,6 +18,7 @@
 #include "core/endpoint_set.h"
 #include "core/flow_table.h"
 #include "core/pipeline.h"
+#include "core/planted.h"
 #include "core/request.h"
 #include "core/room_learner.h"
 #include "core/stats.h"
@@ -95,7 +96,8 @@ class EndpointTable {
   // It is busy with as many prompts as it may be.
   bool prefills(uint32_t slot) const {
     const Row& r = rows_[slot];
-    return r.given.prefill_tokens != 0 && r.prefilling >= r.given.prefill_tokens;
+    return r.given.prefill_tokens != 0 && r.prefilling >= r.given.prefill_tokens &&
+           !planted(Planted::kPromptsUncounted);
   }
   bool usable(uint32_t slot) const {
     const Row& r = rows_[slot];

@@ -28,6 +28,8 @@ enum class Planted : uint8_t {
   kExclusionForgotten,    // of the endpoints that broke under it only the last one counts
   kChargeNotSettled,      // the estimate stands although the true cost is known
   kRoomKeptOnCancel,      // a client that leaves does not free its tokens
+  kPromptsUncounted,      // an endpoint busy with prompts is sent more
+  kPromptsForgotten,      // an answer that begins makes no room for the next prompt
   kStaysBlocked,          // a blocked flow does not hear of an endpoint that comes up
   kOneClock,              // the time to live runs on while the pool is empty
   kEvictsUpwards,         // a newcomer displaces what is of a higher band

@@ -69,6 +69,8 @@ void Oracle::land(Request& r, uint32_t endpoint) {
   ++bands_[r.band].in_flight;
   ++slots_[endpoint].in_flight;
   slots_[endpoint].tokens += r.reserved;
+  r.prefilling = r.fresh;
+  slots_[endpoint].prefilling += r.prefilling;
   r.place = static_cast<uint32_t>(in_flight_.size());
   in_flight_.push_back(r.id);
 }
@@ -77,6 +79,7 @@ void Oracle::take_off(Request& r) {
   --bands_[r.band].in_flight;
   --slots_[r.endpoint].in_flight;
   slots_[r.endpoint].tokens -= r.reserved;
+  slots_[r.endpoint].prefilling -= r.prefilling;
   in_flight_[r.place] = in_flight_.back();
   find(in_flight_[r.place])->place = r.place;
   in_flight_.pop_back();
@@ -127,6 +130,7 @@ void Oracle::submitted(RequestId id, const Submission& s, uint32_t flow) {
   r.bytes = s.bytes;
   r.prompt = s.prompt_tokens;
   r.size = uint64_t{s.prompt_tokens} + s.output_expected;
+  if (s.streams && s.prefix.empty() && !options_.guesses) r.fresh = s.prompt_tokens;
   if (draining_) {
     r.state = Request::State::kRefused;
     must_end_[id.seq] = Outcome::kRejectedDraining;
@@ -166,6 +170,7 @@ void Oracle::progressed(RequestId id, uint32_t output_events) {
   if (!live(r) || r->state != Request::State::kInFlight) return;
   const uint64_t reserved = std::max(r->reserved, r->prompt + output_events);
   slots_[r->endpoint].tokens += reserved - r->reserved;
+  if (output_events != 0) slots_[r->endpoint].prefilling -= std::exchange(r->prefilling, 0);
   r->reserved = reserved;
 }
 
@@ -209,9 +214,11 @@ void Oracle::served_by(RequestId id, bool said, uint32_t slot) {
   if (!moves || r->endpoint == slot) return;
   --slots_[r->endpoint].in_flight;
   slots_[r->endpoint].tokens -= r->reserved;
+  slots_[r->endpoint].prefilling -= r->prefilling;
   r->endpoint = slot;
   ++slots_[slot].in_flight;
   slots_[slot].tokens += r->reserved;
+  slots_[slot].prefilling += r->prefilling;
 }
 
 // ---- what the engine was told: endpoints ----
@@ -378,6 +385,8 @@ void Oracle::check_place(const Request& r, const Decision& d) {
   if (!options_.guesses && slot.limits.tokens != 0 && slot.in_flight != 0 &&
       slot.tokens + r.size > slot.limits.tokens)
     fail(to(), "has ", slot.tokens, " tokens in flight of ", slot.limits.tokens);
+  if (slot.limits.prefill_tokens != 0 && slot.prefilling >= slot.limits.prefill_tokens)
+    fail(to(), "has ", slot.prefilling, " tokens of prompts of ", slot.limits.prefill_tokens);
   if (left_alone(d.endpoint)) fail(to(), "is to be left alone");
   if (!pipeline_.ranks) {
     if (!d.ranked.empty()) fail(to(), "was ranked unasked");

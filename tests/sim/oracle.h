@@ -99,6 +99,8 @@ class Oracle {
     TimeNs parked_since = 0, parked_before = 0;
     uint64_t bytes = 0;
     uint64_t prompt = 0, size = 0, reserved = 0;  // tokens
+    // Of its prompt, which nobody can have cached, until its answer begins; 0 where that is not sure.
+    uint64_t fresh = 0, prefilling = 0;
     uint32_t endpoint = kNone, attempt = 0;
     uint32_t place = 0;  // in in_flight_
     bool revoked = false;
@@ -107,7 +109,7 @@ class Oracle {
     bool exists = false, up = false;
     EndpointLimits limits;
     uint32_t in_flight = 0;
-    uint64_t tokens = 0;
+    uint64_t tokens = 0, prefilling = 0;
     TimeNs paused_until = 0, pause = 0;
     uint32_t limit_seen = 0;    // the engine's own, at the last comparison
     bool may_not_fall = false;  // that limit: nothing that lowers it was said in this call

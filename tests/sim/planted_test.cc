@@ -40,6 +40,8 @@ const Case kCases[] = {
     {Planted::kExclusionForgotten, "ExclusionForgotten", {By::kOracle}},
     {Planted::kChargeNotSettled, "ChargeNotSettled", {By::kOracle}},
     {Planted::kRoomKeptOnCancel, "RoomKeptOnCancel", {By::kAudit}},
+    {Planted::kPromptsUncounted, "PromptsUncounted", {By::kAudit, By::kOracle}},
+    {Planted::kPromptsForgotten, "PromptsForgotten", {By::kAudit, By::kChecker}},
     {Planted::kStaysBlocked, "StaysBlocked", {By::kAudit, By::kChecker}},
     {Planted::kOneClock, "OneClock", {By::kOracle}},
     {Planted::kEvictsUpwards, "EvictsUpwards", {By::kOracle}},

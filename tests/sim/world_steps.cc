@@ -82,6 +82,7 @@ void World::submit() {
     s.output_max = static_cast<uint32_t>(below(3) * 50);
     s.choices = static_cast<uint32_t>(below(3));
   }
+  s.streams = chance(2);
   if (chance(6)) s.wall_deadline_ns = now_ + below(100) * kMs;
   std::vector<uint64_t> prefix;
   if (prefixes_)
@@ -96,7 +97,7 @@ void World::submit() {
   const RequestId id = engine_->submit(now_, s);
   tell("submit #", id.seq, ": flow ", flow, ", band ", s.band, ", class ", s.eligible, ", ",
        s.prompt_tokens, " + ", s.output_expected, " tokens, ", s.bytes, " bytes",
-       s.only ? ", subset" : "", s.wall_deadline_ns != kNever ? ", deadline" : "");
+       s.streams ? ", stream" : "", s.only ? ", subset" : "", s.wall_deadline_ns != kNever ? ", deadline" : "");
   ids_.push_back(id);
   oracle_->submitted(id, s, flow);
   after();
@@ -186,6 +187,7 @@ void World::set_endpoint(uint32_t slot) {
   EndpointLimits limits(static_cast<uint32_t>(chance(8) ? 0 : 1 + below(5)));
   if (chance(4)) limits.requests = kNone;
   if (chance(3)) limits.tokens = 1 + below(1500);
+  if (chance(3)) limits.prefill_tokens = 1 + below(800);
   if (learns_ && chance(2)) {
     limits.requests = kNone;
     limits.learn = true;
@@ -195,7 +197,7 @@ void World::set_endpoint(uint32_t slot) {
   begin(now_);
   engine_->set_endpoint(now_, slot, limits, up);
   tell("endpoint ", slot, up ? " is up" : " is down", ", at most ", limits.requests, " and ",
-       limits.tokens, " tokens", limits.learn ? ", learns" : "");
+       limits.tokens, " tokens and ", limits.prefill_tokens, " of prompts", limits.learn ? ", learns" : "");
   oracle_->endpoint_set(slot, limits, up);
   after();
 }
