@@ -165,9 +165,7 @@ void ModelServer::cut_run(TimeNs now, bool even_if_full) {
     plan(now * kPsPerNs);
   } else if (plan_ == Plan::kDecode &&
              (even_if_full || running() < model_.max_running)) {
-    const uint64_t steps = steps_by(now);
-    const bool at_step = steps != 0 && start_ps_ + run_ps(steps) == now * kPsPerNs;
-    run_steps_ = std::min(run_steps_, steps + (at_step ? 0 : 1));
+    run_steps_ = std::min(run_steps_, steps_by(now) + 1);
     end_plan_at(start_ps_ + run_ps(run_steps_));
   }
 }

@@ -111,7 +111,8 @@ class ModelServer {
   void plan(uint64_t start_ps);
   void finish_plan();
   void end_plan_at(uint64_t end_ps);
-  // A run ends with the step under way, so that newcomers are looked at.
+  // A run ends with the step under way, so that newcomers are looked at. Whoever comes when a step
+  // begins is too late for it.
   void cut_run(TimeNs now, bool even_if_full = false);
   uint64_t step_ps() const;  // of one decode step as things are
   uint64_t run_ps(uint64_t steps) const;

@@ -21,6 +21,7 @@ struct FinishedRequest {
   std::string_view flow, band, model, endpoint;  // "" = none
   uint32_t prompt_tokens = 0, output_tokens = 0;
   Outcome outcome = Outcome::kCompleted;
+  TimeNs regret = 0;  // not a column
 };
 
 // Requests that have something in common: a band, a tenant, or all of them.

@@ -52,7 +52,7 @@ class Simulation {
   TimeNs next_event();
   void arrive();
   void scrape(uint32_t server);
-  void serve(uint32_t server);
+  void hear(uint32_t server);
   void act();
   void dispatch(const Decision& decision, uint32_t live);
   void end(uint32_t live, Outcome outcome);
@@ -129,7 +129,10 @@ Result<RunResult> Simulation::run() {
     now_ = std::max(now_, std::min(next, scrape_at_[scraped]));
     if (served <= now_) {
       for (uint32_t server = 0; server < servers_.size(); ++server)
-        if (servers_[server].next_at() <= now_) serve(server);
+        if (servers_[server].next_at() <= now_) {
+          hear(server);
+          act();
+        }
     } else if (due <= now_) {
       engine_->advance(now_);
       act();
@@ -261,7 +264,8 @@ void Simulation::scrape(uint32_t server) {
   act();
 }
 
-void Simulation::serve(uint32_t server) {
+// What a server has done until now.
+void Simulation::hear(uint32_t server) {
   events_.clear();
   servers_[server].advance(now_, events_);
   for (const ServerEvent& event : events_) {
@@ -298,7 +302,6 @@ void Simulation::serve(uint32_t server) {
     }
   }
   server_changed(server);
-  act();
 }
 
 // Does what the engine decided.
@@ -340,10 +343,7 @@ void Simulation::dispatch(const Decision& decision, uint32_t index) {
   r.queued_since = now_;
   const auto answer =
       servers_[server].submit(now_, {index, r.record.prompt, r.record.output, r.prefix});
-  if (answer == ModelServer::Answer::kQueued) {
-    server_changed(server);
-    return;
-  }
+  if (answer == ModelServer::Answer::kQueued) return hear(server);
   if (answer == ModelServer::Answer::kFull) {
     r.parked = true;
     r.parked_since = now_;
@@ -385,6 +385,7 @@ void Simulation::end(uint32_t index, Outcome outcome) {
     f.prompt_tokens = r.record.prompt;
     f.output_tokens = r.record.made;
     f.outcome = outcome;
+    f.regret = r.record.regret;
     options_.on_finished(f);
   }
   if (r.client != kNone) trace_.ended(r.client, now);
