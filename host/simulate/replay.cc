@@ -133,7 +133,7 @@ int replay(const ReplayOptions& options) {
     const std::string label = label_of(options.configs[i], runs);
     for (const bool direct : {false, true}) {
       if (direct && !options.direct) continue;
-      const std::string name = direct ? label + " direct" : label;
+      const std::string name = direct ? label + "-direct" : label;
       // The first run's requests stand where those of a single run would.
       auto result = run_once(setups[i], options, direct, name,
                              runs.empty() ? options.out : options.out / name);

@@ -18,6 +18,7 @@ COMMANDS = [
     ["log"],
     ["log", "check"],
     ["demo"],
+    ["simulate"],
     ["sim-server"],
     ["version"],
 ]
