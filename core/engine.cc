@@ -265,83 +265,6 @@ bool Engine::served_by(TimeNs now, RequestId id, uint32_t slot) {
   return moves;
 }
 
-// ---- endpoints ----
-
-void Engine::set_endpoint(TimeNs now, uint32_t slot, const EndpointLimits& limits, bool up) {
-  if (slot >= kEndpointsMax) return;
-  Impl& e = *impl_;
-  e.enter(now);
-  e.endpoints.set(slot, limits, up);
-  e.log_classes();
-  e.pool_may_have_flipped();
-  e.leave();
-}
-
-void Engine::remove_endpoint(TimeNs now, uint32_t slot) {
-  if (slot >= kEndpointsMax) return;
-  Impl& e = *impl_;
-  e.enter(now);
-  e.endpoints.remove(slot);
-  e.log_classes();
-  e.prefixes.forget(slot);
-  e.pool_may_have_flipped();
-  e.leave();
-}
-
-bool Engine::endpoint_idle(uint32_t slot) const { return impl_->endpoints.idle(slot); }
-
-void Engine::report_asked(TimeNs now, uint32_t slot) {
-  if (slot >= kEndpointsMax) return;
-  Impl& e = *impl_;
-  e.enter(now);
-  e.endpoints.report_asked(slot);
-  e.leave();
-}
-
-void Engine::report(TimeNs now, uint32_t slot, const EndpointReport& report) {
-  if (slot >= kEndpointsMax) return;
-  Impl& e = *impl_;
-  e.enter(now);
-  e.endpoints.report(slot, report);
-  if (report.kv_tokens_max != 0) {
-    const uint64_t blocks = report.kv_tokens_max / std::max(e.pipeline.prefix_block_tokens, 1u);
-    e.prefixes.set_capacity(
-        slot, static_cast<uint32_t>(std::min<uint64_t>(blocks, kPrefixBlocksPerEndpoint)));
-  }
-  e.leave();
-}
-
-void Engine::set_class(TimeNs now, ClassId id, const std::vector<uint32_t>& members) {
-  Impl& e = *impl_;
-  e.enter(now);
-  e.endpoints.define(id, members);
-  e.log_classes();
-  e.leave();
-}
-
-void Engine::reclassify(TimeNs now, const ClassOf& class_of) {
-  Impl& e = *impl_;
-  e.enter(now);
-  std::vector<Request*> all;
-  e.requests.for_each([&](Request& r) { all.push_back(&r); });
-  std::ranges::sort(all, {}, [](const Request* r) { return r->id.seq; });
-  for (Request* r : all) {
-    const std::optional<ClassId> cls = class_of(r->id, r->host_class);
-    if (cls.value_or(kNone) == r->host_class) continue;
-    const bool parked = r->state == Request::State::kParked;
-    if (parked && !cls) {
-      e.end_parked(r, Outcome::kRejectedUnknownModel, Reason::kNone, true);
-      continue;
-    }
-    r->host_class = cls.value_or(kNone);
-    if (!parked || planted(Planted::kClassNotFollowed)) continue;
-    e.use_class(r, e.class_of(*r));
-    e.log_classes();
-    e.log_request(LogRecord::Kind::kMove, *r);
-  }
-  e.leave();
-}
-
 // ---- time and life ----
 
 void Engine::advance(TimeNs now) {
@@ -417,26 +340,6 @@ bool Engine::release_policy(TimeNs now, const std::string& name) {
 std::vector<Decision>& Engine::decisions() { return impl_->decisions; }
 const Pipeline& Engine::pipeline() const { return impl_->pipeline; }
 
-void Engine::set_log(TimeNs now, DecisionLog* log) {
-  Impl& e = *impl_;
-  e.enter(now);
-  e.decision_log = log;
-  for (const auto& band : e.bands)
-    e.log({.kind = LogRecord::Kind::kBand,
-           .band = band->log_id,
-           .value = static_cast<uint64_t>(static_cast<int64_t>(band->config.priority)),
-           .flag = band->config.hold_when_blocked,
-           .name = band->config.name});
-  for (const EndpointStats& endpoint : e.endpoints.stats()) e.log_endpoint(endpoint.slot);
-  for (uint32_t cls = 0; cls < e.endpoints.classes().size(); ++cls) {
-    std::vector<uint32_t> members;
-    e.endpoints.at(cls).members.for_each([&](uint32_t slot) { members.push_back(slot); });
-    e.log({.kind = LogRecord::Kind::kClass, .cls = cls, .members = &members});
-  }
-  e.endpoints.take_changed();
-  e.leave();
-}
-
 // ---- steps that several calls share ----
 
 void Engine::Impl::enter(TimeNs now) {
@@ -465,44 +368,6 @@ void Engine::Impl::pool_may_have_flipped() {
   if (planted(Planted::kOneClock)) return;
   const auto which = endpoints.any_up() ? PoolClocks::kServing : PoolClocks::kEmpty;
   if (which != clocks.running()) clocks.set_running(which, now_ns);
-}
-
-// ---- the decision log ----
-
-void Engine::Impl::log(LogRecord record) {
-  if (decision_log == nullptr) return;
-  record.at = now_ns;
-  decision_log->write(record);
-  log_dirty = record.kind != LogRecord::Kind::kSettled;
-}
-
-void Engine::Impl::log_endpoint(uint32_t slot) {
-  log({.kind = LogRecord::Kind::kEndpoint,
-       .endpoint = slot,
-       .value = endpoints.limit(slot),
-       .flag = endpoints.open(slot)});
-}
-
-void Engine::Impl::log_classes() {
-  for (uint32_t cls : endpoints.take_changed()) {
-    if (decision_log == nullptr) continue;
-    std::vector<uint32_t> members;
-    endpoints.at(cls).members.for_each([&](uint32_t slot) { members.push_back(slot); });
-    log({.kind = LogRecord::Kind::kClass, .cls = cls, .members = &members});
-  }
-}
-
-void Engine::Impl::log_request(LogRecord::Kind kind, const Request& r) {
-  if (decision_log == nullptr) return;
-  const Flow& flow = *r.flow;
-  log({.kind = kind,
-       .seq = r.id.seq,
-       .band = band_of(r).log_id,
-       .flow = flow.slot,
-       .cls = r.cls,
-       .key = r.key,
-       .value = r.bytes,
-       .name = flow.dispatches == 0 ? std::string_view(flow.name) : std::string_view()});
 }
 
 }  // namespace sluice

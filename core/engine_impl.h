@@ -1,12 +1,14 @@
 // The inside of the engine, shared by the files that implement it:
-//   engine.cc       what drivers call: requests, endpoints, time
-//   ending.cc       how requests end, what they cost and are charged
-//   queueing.cc     parking, flows and their heads, events to policies
-//   dispatch.cc     which request goes next, and where
-//   holding.cc      heads that are kept back although there is room
-//   admission.cc    limits and displacement
-//   reconfigure.cc  from one pipeline to another
-//   audit.cc        recounts, statistics
+//   engine.cc          what drivers call: requests, time
+//   endpoint_calls.cc  what they tell of endpoints and classes
+//   logging.cc         the decision log
+//   ending.cc          how requests end, what they cost and are charged
+//   queueing.cc        parking, flows and their heads, events to policies
+//   dispatch.cc        which request goes next, and where
+//   holding.cc         heads that are kept back although there is room
+//   admission.cc       limits and displacement
+//   reconfigure.cc     from one pipeline to another
+//   audit.cc           recounts, statistics
 // Each member function says what it leaves to its caller; none calls dispatch_all except where its
 // comment says so.
 #pragma once
