@@ -1,0 +1,331 @@
+"""`sluice simulate` against what it simulates: the same trace and the same pipeline.toml, played against
+`sluice serve` with sim-servers that work in steps, must give the same waits.
+
+Judged are the 50th and the 99th percentile of TTFT and of wait, TTFT less what a request's own prefill takes: within
+10 %, or within what the network and the scheduling of a busy machine add. By hand, a longer trace:
+
+    python3 tests/e2e/simulator_test.py --duration 300 --rounds 1
+"""
+
+import argparse
+import asyncio
+import csv
+import gc
+import json
+import math
+import random
+import statistics
+import sys
+
+import harness
+from wire import request_bytes
+
+TOLERANCE = 0.10
+# Seconds. A live request crosses two sockets and three processes, and its client's clock goes by milliseconds; the
+# steps of the servers, 20 ms, do not begin at the same moments as the simulator's either.
+FLOOR = 0.005
+ROUNDS = 3  # at most; one is enough if it agrees, else the median of all counts
+SECONDS = 26  # of arrivals in a round
+CONNECT_AHEAD = 0.05  # seconds: connections stand before they are needed
+DRAIN = 60  # seconds for the last answers
+SERVERS = 3
+
+BANDS = """
+[flow]
+key = ["header:x-llm-d-inference-fairness-id"]
+[[band]]
+name = "critical"
+priority = 100
+[[band]]
+name = "default"
+priority = 0
+fairness = { use = "vtc" }
+[[band]]
+name = "sheddable"
+priority = -10
+[[objective]]
+name = "chat"
+band = "critical"
+[[objective]]
+name = "batch"
+band = "sheddable"
+"""
+BAND_OF = {"chat": "critical", "": "default", "batch": "sheddable"}
+TENANTS = {"ann": 8, "bob": 4, "cat": 2, "dan": 1, "eve": 1}
+
+
+class Case:
+    """Model servers, told once to sim-server and once to the simulator, and what arrives."""
+
+    def __init__(self, name, capacity, seed, rate, kv_tokens, chunked):
+        self.name, self.capacity, self.seed, self.rate = name, capacity, seed, rate
+        self.slots, self.kv_tokens, self.chunked = 8, kv_tokens, chunked
+        # Milliseconds.
+        self.step, self.per_sequence, self.per_context = 16, 0.5, 0.001
+        self.prefill, self.per_token, self.max_prefill = 14, 0.05, 2048
+
+    def sim_server_options(self):
+        options = {
+            "max_num_seqs": self.slots,
+            "kv_tokens": self.kv_tokens,
+            "step": f"{self.step}ms",
+            "step_per_sequence": f"{round(self.per_sequence * 1e6)}ns",
+            "step_per_context_token": f"{round(self.per_context * 1e6)}ns",
+            "prefill": f"{self.prefill}ms",
+            "prefill_per_token": f"{round(self.per_token * 1e6)}ns",
+            "max_prefill_tokens": self.max_prefill,
+        }
+        return {**options, "chunked_prefill": True} if self.chunked else options
+
+    def servers_toml(self):
+        return f"""[[server]]
+count = {SERVERS}
+prefill_ms = {{ base = {self.prefill}, per_token = {self.per_token} }}
+step_ms = {{ base = {self.step}, per_sequence = {self.per_sequence}, per_context_token = {self.per_context} }}
+kv_tokens = {self.kv_tokens}
+max_running = {self.slots}
+max_prefill_tokens = {self.max_prefill}
+chunked_prefill = {json.dumps(self.chunked)}
+"""
+
+    def prefill_alone(self, prompt):
+        """Seconds."""
+        return (self.prefill + self.per_token * prompt) / 1000
+
+    def trace(self, seconds):
+        """Requests in bursts: the rate goes up and down around its mean."""
+        draw = random.Random(self.seed)
+        names, weights = list(TENANTS), list(TENANTS.values())
+        rows, now, until, rate = [], 0.0, 0.0, self.rate
+        while True:
+            now += draw.expovariate(1) / rate
+            if now >= seconds:
+                return rows
+            if now > until:
+                until = now + draw.uniform(1, 3)
+                rate = self.rate * (draw.uniform(1.2, 1.8) if rate <= self.rate else draw.uniform(0.2, 0.8))
+            rows.append(
+                {
+                    "arrival_s": f"{now:.6f}",
+                    "flow": draw.choices(names, weights)[0],
+                    "objective": draw.choices(["chat", "", "batch"], [2, 5, 3])[0],
+                    "model": "m",
+                    "prompt_tokens": draw.randint(40, 500),
+                    "output_tokens": min(100, 4 + int(draw.expovariate(1 / 24))),
+                }
+            )
+
+
+CASES = [
+    Case("fixed", "max_in_flight = 10", seed=11, rate=30, kv_tokens=100000, chunked=True),
+    Case("auto", None, seed=12, rate=26, kv_tokens=2560, chunked=False),
+]
+
+
+def message(row):
+    body = {
+        "model": "m",
+        "prompt": "abc " * row["prompt_tokens"],
+        "stream": True,
+        # What the model makes, and nobody knows before: a trace does not tell the simulated host either.
+        "sim_output_tokens": row["output_tokens"],
+    }
+    headers = {harness.FAIRNESS_ID: row["flow"], "Connection": "close"}
+    if row["objective"]:
+        headers[harness.OBJECTIVE] = row["objective"]
+    return request_bytes("POST", "/v1/completions", body, headers)
+
+
+class Timed(asyncio.Protocol):
+    """One request, sent when it is due, and the moment at which its first token came."""
+
+    def __init__(self, row, due):
+        self.row, self.due = row, due
+        self.loop = asyncio.get_running_loop()
+        self.sent = self.first = None
+        self.head = b""
+        self.ended = self.loop.create_future()
+
+    def connection_made(self, transport):
+        self.loop.call_at(self.due, self.send, transport, message(self.row))
+
+    def send(self, transport, data):
+        self.sent = self.loop.time()
+        transport.write(data)
+
+    def data_received(self, data):
+        if self.first is not None:
+            return
+        self.head += data
+        if b"data: " in self.head:
+            self.first = self.loop.time()
+
+    def connection_lost(self, exc):
+        if not self.ended.done():
+            self.ended.set_result(exc)
+
+
+async def play(loads):
+    """Plays each (port, rows), all at the same time. Returns the Timed of each."""
+    loop = asyncio.get_running_loop()
+    begin = loop.time() + 0.5
+    arrivals = [(which, row) for which, (_, rows) in enumerate(loads) for row in rows]
+    arrivals.sort(key=lambda arrival: float(arrival[1]["arrival_s"]))
+    out = [[] for _ in loads]
+    pending = set()
+    for which, row in arrivals:
+        at = float(row["arrival_s"])
+        await asyncio.sleep(begin + at - CONNECT_AHEAD - loop.time())
+        timed = Timed(row, begin + at)
+        out[which].append(timed)
+        task = loop.create_task(
+            loop.create_connection(lambda timed=timed: timed, "127.0.0.1", loads[which][0])
+        )
+        pending.add(task)
+        task.add_done_callback(pending.discard)
+    await asyncio.wait_for(asyncio.gather(*(t.ended for load in out for t in load)), DRAIN)
+    return out
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+class Figures:
+    """Seconds: TTFT and wait of requests by band, "all" is one."""
+
+    def __init__(self, case):
+        self.case = case
+        self.ttft, self.wait = {}, {}
+
+    def add(self, band, prompt, ttft):
+        for name in (band, "all"):
+            self.ttft.setdefault(name, []).append(ttft)
+            self.wait.setdefault(name, []).append(ttft - self.case.prefill_alone(prompt))
+
+    def judged(self, band="all"):
+        return {
+            f"{what} p{round(share * 100)}": percentile(values[band], share)
+            for what, values in (("wait", self.wait), ("TTFT", self.ttft))
+            for share in (0.50, 0.99)
+        }
+
+
+def agree(live, simulated):
+    return abs(live - simulated) <= max(FLOOR, TOLERANCE * simulated)
+
+
+class Simulator(harness.E2eTest):
+    options = argparse.Namespace(duration=SECONDS, rounds=ROUNDS, seed=0)
+
+    def set_up(self, case):
+        servers = [
+            harness.SimServer(self, **case.sim_server_options()) for _ in range(SERVERS)
+        ]
+        sluice = harness.Sluice(self, servers, BANDS, capacity=case.capacity)
+        return sluice, servers
+
+    def simulate(self, case, rows, config):
+        out = self.directory / f"simulated-{case.name}"
+        trace = self.directory / f"trace-{case.name}.csv"
+        with open(trace, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        servers = self.directory / f"servers-{case.name}.toml"
+        servers.write_text(case.servers_toml())
+        done = harness.run(
+            *("simulate", "-c", config, "--trace", trace, "--servers", servers, "--out", out, "--json"),
+            within=60,
+        )
+        self.assertEqual(done.returncode, harness.EXIT_OK, done.stderr)
+        figures = Figures(case)
+        with open(out / "requests.csv", newline="", encoding="utf-8") as file:
+            requests = list(csv.DictReader(file))
+        self.assertEqual(len(requests), len(rows))
+        for row in requests:
+            self.assertEqual(row["outcome"], "completed")
+            ttft = float(row["first_token_s"]) - float(row["arrival_s"])
+            figures.add(row["band"], int(row["prompt_tokens"]), ttft)
+        return figures, json.loads(done.stdout)
+
+    def live(self, cases, traces):
+        """Plays all cases at the same time, each against servers of its own."""
+        hosts = [self.set_up(case) for case in cases]
+        gc.collect()
+        gc.disable()
+        try:
+            played = asyncio.run(
+                play([(sluice.port, rows) for (sluice, _), rows in zip(hosts, traces)])
+            )
+        finally:
+            gc.enable()
+        result = []
+        for case, (sluice, servers), load in zip(cases, hosts, played):
+            figures = Figures(case)
+            for timed in load:
+                self.assertIsNotNone(timed.first, timed.head[:300])
+                self.assertTrue(timed.head.startswith(b"HTTP/1.1 200"), timed.head[:300])
+                row = timed.row
+                figures.add(BAND_OF[row["objective"]], row["prompt_tokens"], timed.first - timed.due)
+            late = [timed.sent - timed.due for timed in load]
+            preempted = sum(server.metric("num_preemptions_total") for server in servers)
+            print(
+                f"{case.name}: {len(load)} requests live, sent late by p50 {percentile(late, 0.5) * 1e3:.1f} "
+                f"p99 {percentile(late, 0.99) * 1e3:.1f} ms, {preempted:.0f} preemptions"
+            )
+            sluice.check_nothing_lost()
+            result.append((figures, sluice.config))
+            sluice.stop()
+            for server in servers:
+                server.stop()
+        return result
+
+    def test_waits_as_the_live_host_with_the_same_servers(self):
+        traces = [case.trace(self.options.duration) for case in CASES]
+        rounds = []
+        simulated = None
+        for number in range(self.options.rounds):
+            live = self.live(CASES, traces)
+            simulated = [
+                self.simulate(case, rows, config)
+                for case, rows, (_, config) in zip(CASES, traces, live)
+            ]
+            rounds.append([figures for figures, _ in live])
+            for case, figures, (expected, _) in zip(CASES, rounds[-1], simulated):
+                self.show(f"round {number + 1}, {case.name}", figures, expected)
+            if not self.faults(rounds, simulated):
+                return
+        self.fail("\n".join(self.faults(rounds, simulated)))
+
+    def faults(self, rounds, simulated):
+        found = []
+        for number, case in enumerate(CASES):
+            for name, expected in simulated[number][0].judged().items():
+                live = statistics.median(figures[number].judged()[name] for figures in rounds)
+                if not agree(live, expected):
+                    found.append(
+                        f"{case.name}: {name} is {live * 1e3:.1f} ms live and {expected * 1e3:.1f} ms simulated"
+                    )
+        return found
+
+    def show(self, title, live, simulated):
+        print(f"{title}\n{'':12}{'':10}{'live ms':>10}{'simulated':>11}{'off':>9}")
+        for band in ("all", "critical", "default", "sheddable"):
+            expected = simulated.judged(band)
+            for name, value in live.judged(band).items():
+                off = (value / expected[name] - 1) * 100 if expected[name] > 0 else 0
+                print(
+                    f"{band:12}{name:10}{value * 1e3:10.1f}{expected[name] * 1e3:11.1f}{off:8.1f}%"
+                )
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--duration", type=float, default=SECONDS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    Simulator.options, rest = parser.parse_known_args()
+    sys.argv[1:] = rest
+    harness.main()
