@@ -1,10 +1,15 @@
 """`sluice simulate` against what it simulates: the same trace and the same pipeline.toml, played against
-`sluice serve` with sim-servers that work in steps, must give the same waits.
+`sluice serve` in front of sim-servers that work in steps, must give the same waits.
 
-Judged are the 50th and the 99th percentile of TTFT and of wait, TTFT less what a request's own prefill takes: within
-10 %, or within what the network and the scheduling of a busy machine add. By hand, a longer trace:
+Judged are the 50th and the 99th percentile of TTFT and of wait, which is TTFT less what the request's
+own prefill takes. Near saturation a schedule is chaotic: requests that come a millisecond later change
+who meets whom, and with it every wait after. So neither side is one run. The simulator is asked again
+with arrivals as inexact as a live client's, and the median of its answers counts; live, one round that
+agrees is enough, or else the median of three.
 
-    python3 tests/e2e/simulator_test.py --duration 300 --rounds 1
+By hand, with a longer trace, whose files and requests are left in a directory:
+
+    python3 tests/e2e/simulator_test.py --duration 300 --rounds 1 --out DIRECTORY
 """
 
 import argparse
@@ -13,6 +18,7 @@ import csv
 import gc
 import json
 import math
+import pathlib
 import random
 import statistics
 import sys
@@ -21,11 +27,13 @@ import harness
 from wire import request_bytes
 
 TOLERANCE = 0.10
-# Seconds. A live request crosses two sockets and three processes, and its client's clock goes by milliseconds; the
-# steps of the servers, 20 ms, do not begin at the same moments as the simulator's either.
-FLOOR = 0.005
-ROUNDS = 3  # at most; one is enough if it agrees, else the median of all counts
-SECONDS = 26  # of arrivals in a round
+# Seconds: what a live request spends in two sockets and three processes, and its client's clock,
+# which goes by the millisecond. It decides only where waits are below 30 ms.
+FLOOR = 0.003
+INEXACT = 0.002  # seconds: so late is the client's request at most
+REPLAYS = 9  # of the simulator
+ROUNDS = 3  # live, at most
+SECONDS = 26  # of arrivals
 CONNECT_AHEAD = 0.05  # seconds: connections stand before they are needed
 DRAIN = 60  # seconds for the last answers
 SERVERS = 3
@@ -118,7 +126,7 @@ chunked_prefill = {json.dumps(self.chunked)}
 
 CASES = [
     Case("fixed", "max_in_flight = 10", seed=11, rate=30, kv_tokens=100000, chunked=True),
-    Case("auto", None, seed=12, rate=26, kv_tokens=2560, chunked=False),
+    Case("auto", None, seed=5, rate=29, kv_tokens=4096, chunked=False),
 ]
 
 
@@ -187,9 +195,11 @@ async def play(loads):
     return out
 
 
-def percentile(values, share):
+def percentile(values, share, ranks=0):
+    """The least value that SHARE of all do not exceed, or the one so many RANKS above it."""
     ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+    rank = math.ceil(share * len(ordered)) - 1 + ranks
+    return ordered[min(max(rank, 0), len(ordered) - 1)]
 
 
 class Figures:
@@ -216,116 +226,186 @@ def agree(live, simulated):
     return abs(live - simulated) <= max(FLOOR, TOLERANCE * simulated)
 
 
+class Expected:
+    """What the simulator says: the median of its replays, and how far they lie apart."""
+
+    def __init__(self, replays):
+        self.replays = replays
+
+    def judged(self, band="all"):
+        """(median, least, most) by figure."""
+        each = [figures.judged(band) for figures in self.replays]
+        return {
+            name: (statistics.median(f[name] for f in each), *bounds([f[name] for f in each]))
+            for name in each[0]
+        }
+
+
+def bounds(values):
+    return min(values), max(values)
+
+
+def write_rows(path, rows):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def inexact(rows, draw):
+    """ROWS as a client sends them."""
+    out = [
+        {**row, "arrival_s": f"{float(row['arrival_s']) + draw.uniform(0, INEXACT):.6f}"}
+        for row in rows
+    ]
+    return sorted(out, key=lambda row: float(row["arrival_s"]))
+
+
 class Simulator(harness.E2eTest):
-    options = argparse.Namespace(duration=SECONDS, rounds=ROUNDS, seed=0)
+    options = argparse.Namespace(duration=SECONDS, rounds=ROUNDS, out=None)
 
-    def set_up(self, case):
-        servers = [
-            harness.SimServer(self, **case.sim_server_options()) for _ in range(SERVERS)
-        ]
-        sluice = harness.Sluice(self, servers, BANDS, capacity=case.capacity)
-        return sluice, servers
+    def setUp(self):
+        super().setUp()
+        if self.options.out:
+            self.directory = self.options.out
+            self.directory.mkdir(parents=True, exist_ok=True)
 
-    def simulate(self, case, rows, config):
-        out = self.directory / f"simulated-{case.name}"
-        trace = self.directory / f"trace-{case.name}.csv"
-        with open(trace, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-        servers = self.directory / f"servers-{case.name}.toml"
+    # ---- in virtual time ----
+    def expected(self, case, rows, config):
+        draw = random.Random(case.seed)
+        replays = [self.replay(case, rows, config)]
+        while len(replays) < REPLAYS:
+            replays.append(self.replay(case, inexact(rows, draw), config))
+        return Expected(replays)
+
+    def replay(self, case, rows, config):
+        trace = self.directory / f"{case.name}.csv"
+        servers = self.directory / f"{case.name}-servers.toml"
+        out = self.directory / f"{case.name}-simulated"
+        write_rows(trace, rows)
         servers.write_text(case.servers_toml())
         done = harness.run(
-            *("simulate", "-c", config, "--trace", trace, "--servers", servers, "--out", out, "--json"),
+            *("simulate", "-c", config, "--trace", trace, "--servers", servers),
+            *("--out", out, "--json"),
             within=60,
         )
         self.assertEqual(done.returncode, harness.EXIT_OK, done.stderr)
         figures = Figures(case)
-        with open(out / "requests.csv", newline="", encoding="utf-8") as file:
-            requests = list(csv.DictReader(file))
+        requests = read_rows(out / "requests.csv")
         self.assertEqual(len(requests), len(rows))
         for row in requests:
             self.assertEqual(row["outcome"], "completed")
             ttft = float(row["first_token_s"]) - float(row["arrival_s"])
             figures.add(row["band"], int(row["prompt_tokens"]), ttft)
-        return figures, json.loads(done.stdout)
+        # The program's own summary says the same, as exactly as its histograms are.
+        summary = json.loads(done.stdout)["runs"][0]["all"]
+        for what, values in (("wait", figures.wait["all"]), ("ttft", figures.ttft["all"])):
+            for share in (0.50, 0.99):
+                told = summary[what][f"p{round(share * 100)}_s"]
+                self.assertGreaterEqual(told, percentile(values, share, -1) * 0.99 - 0.001)
+                self.assertLessEqual(told, percentile(values, share, 1) * 1.01 + 0.001)
+        return figures
+
+    # ---- in real time ----
+    def set_up(self, case):
+        servers = [harness.SimServer(self, **case.sim_server_options()) for _ in range(SERVERS)]
+        return harness.Sluice(self, servers, BANDS, capacity=case.capacity), servers
 
     def live(self, cases, traces):
-        """Plays all cases at the same time, each against servers of its own."""
+        """Plays all cases at the same time, each against servers of its own.
+
+        Returns the figures and the pipeline.toml of each.
+        """
         hosts = [self.set_up(case) for case in cases]
         gc.collect()
         gc.disable()
         try:
-            played = asyncio.run(
-                play([(sluice.port, rows) for (sluice, _), rows in zip(hosts, traces)])
-            )
+            loads = [(sluice.port, rows) for (sluice, _), rows in zip(hosts, traces)]
+            played = asyncio.run(play(loads))
         finally:
             gc.enable()
         result = []
         for case, (sluice, servers), load in zip(cases, hosts, played):
-            figures = Figures(case)
-            for timed in load:
-                self.assertIsNotNone(timed.first, timed.head[:300])
-                self.assertTrue(timed.head.startswith(b"HTTP/1.1 200"), timed.head[:300])
-                row = timed.row
-                figures.add(BAND_OF[row["objective"]], row["prompt_tokens"], timed.first - timed.due)
+            result.append((self.figures(case, load), sluice.config))
             late = [timed.sent - timed.due for timed in load]
             preempted = sum(server.metric("num_preemptions_total") for server in servers)
             print(
-                f"{case.name}: {len(load)} requests live, sent late by p50 {percentile(late, 0.5) * 1e3:.1f} "
-                f"p99 {percentile(late, 0.99) * 1e3:.1f} ms, {preempted:.0f} preemptions"
+                f"{case.name}: {len(load)} requests, sent late by {percentile(late, 0.5) * 1e3:.1f} ms "
+                f"(p99 {percentile(late, 0.99) * 1e3:.1f}), {preempted:.0f} preemptions"
             )
             sluice.check_nothing_lost()
-            result.append((figures, sluice.config))
             sluice.stop()
             for server in servers:
                 server.stop()
         return result
 
-    def test_waits_as_the_live_host_with_the_same_servers(self):
+    def figures(self, case, load):
+        figures = Figures(case)
+        rows = []
+        for timed in load:
+            self.assertTrue(timed.head.startswith(b"HTTP/1.1 200"), timed.head[:300])
+            self.assertIsNotNone(timed.first, timed.head[:300])
+            band, ttft = BAND_OF[timed.row["objective"]], timed.first - timed.due
+            figures.add(band, timed.row["prompt_tokens"], ttft)
+            rows.append({**timed.row, "ttft_s": f"{ttft:.6f}"})
+        write_rows(self.directory / f"{case.name}-live.csv", rows)
+        return figures
+
+    # ---- both ----
+    def test_waits_are_those_of_the_live_host(self):
         traces = [case.trace(self.options.duration) for case in CASES]
-        rounds = []
-        simulated = None
-        for number in range(self.options.rounds):
+        rounds, expected = [], []
+        for number in range(1, self.options.rounds + 1):
             live = self.live(CASES, traces)
-            simulated = [
-                self.simulate(case, rows, config)
+            rounds.append([figures for figures, _ in live])
+            expected = expected or [
+                self.expected(case, rows, config)
                 for case, rows, (_, config) in zip(CASES, traces, live)
             ]
-            rounds.append([figures for figures, _ in live])
-            for case, figures, (expected, _) in zip(CASES, rounds[-1], simulated):
-                self.show(f"round {number + 1}, {case.name}", figures, expected)
-            if not self.faults(rounds, simulated):
+            for case, figures, simulated in zip(CASES, rounds[-1], expected):
+                show(f"round {number}, {case.name}", figures, simulated)
+            # One round is judged by itself, as are the medians of all.
+            if not faults(rounds[-1:], expected) or not faults(rounds, expected):
                 return
-        self.fail("\n".join(self.faults(rounds, simulated)))
+        self.fail("\n".join(faults(rounds, expected)))
 
-    def faults(self, rounds, simulated):
-        found = []
-        for number, case in enumerate(CASES):
-            for name, expected in simulated[number][0].judged().items():
-                live = statistics.median(figures[number].judged()[name] for figures in rounds)
-                if not agree(live, expected):
-                    found.append(
-                        f"{case.name}: {name} is {live * 1e3:.1f} ms live and {expected * 1e3:.1f} ms simulated"
-                    )
-        return found
 
-    def show(self, title, live, simulated):
-        print(f"{title}\n{'':12}{'':10}{'live ms':>10}{'simulated':>11}{'off':>9}")
-        for band in ("all", "critical", "default", "sheddable"):
-            expected = simulated.judged(band)
-            for name, value in live.judged(band).items():
-                off = (value / expected[name] - 1) * 100 if expected[name] > 0 else 0
-                print(
-                    f"{band:12}{name:10}{value * 1e3:10.1f}{expected[name] * 1e3:11.1f}{off:8.1f}%"
+def faults(rounds, expected):
+    found = []
+    for number, case in enumerate(CASES):
+        for name, (simulated, *_) in expected[number].judged().items():
+            live = statistics.median(figures[number].judged()[name] for figures in rounds)
+            if not agree(live, simulated):
+                found.append(
+                    f"{case.name}: {name} is {live * 1e3:.1f} ms live, {simulated * 1e3:.1f} ms "
+                    "simulated"
                 )
-        sys.stdout.flush()
+    return found
+
+
+def show(title, live, expected):
+    print(f"{title}\n{'':20}{'live':>10}{'simulated':>11}{'least':>9}{'most':>9} ms{'off':>8}")
+    for band in ("all", "critical", "default", "sheddable"):
+        for name, simulated in expected.judged(band).items():
+            value = live.judged(band)[name]
+            middle, least, most = (x * 1e3 for x in simulated)
+            print(
+                f"{band:10}{name:10}{value * 1e3:10.1f}{middle:11.1f}{least:9.1f}{most:9.1f}   "
+                f"{(value * 1e3 / middle - 1) * 100:+7.1f}%"
+            )
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--duration", type=float, default=SECONDS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--out", type=pathlib.Path)
     Simulator.options, rest = parser.parse_known_args()
     sys.argv[1:] = rest
     harness.main()
