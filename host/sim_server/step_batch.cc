@@ -17,12 +17,15 @@ Batching::Admission StepBatch::submit(uint64_t id, uint64_t prompt, uint32_t out
   Request request;
   request.prompt = prompt;
   request.output = output;
-  waiting_.emplace(id, request);
+  waiting_.emplace_back(id, request);
   if (end_ == kNever) plan(now);
   return Admission::kAccepted;
 }
 
-bool StepBatch::cancel(uint64_t id, TimeNs) { return running_.erase(id) + waiting_.erase(id) != 0; }
+bool StepBatch::cancel(uint64_t id, TimeNs) {
+  const auto is_it = [id](const auto& entry) { return entry.first == id; };
+  return running_.erase(id) + std::erase_if(waiting_, is_it) != 0;
+}
 
 void StepBatch::advance(TimeNs now, std::vector<Token>& out) {
   while (end_ <= now) {
@@ -53,10 +56,13 @@ uint64_t StepBatch::decoding() const {
 void StepBatch::preempt() {
   while (limits_.kv_tokens != 0 && resident_tokens() + decoding() > limits_.kv_tokens &&
          decoding() > 1) {
-    auto youngest = std::prev(running_.end());
-    while (youngest->second.left != 0) --youngest;
-    waiting_.insert(*youngest);
-    running_.erase(youngest);
+    auto newest = running_.end();
+    for (auto it = running_.begin(); it != running_.end(); ++it) {
+      if (it->second.left != 0) continue;
+      if (newest == running_.end() || it->second.joined > newest->second.joined) newest = it;
+    }
+    waiting_.emplace_front(newest->first, newest->second);
+    running_.erase(newest);
     ++preemptions_;
   }
 }
@@ -70,8 +76,9 @@ void StepBatch::admit() {
     budget -= request.chunk;
   }
   bool first = true;
-  while (!waiting_.empty() && budget != 0 && fits(waiting_.begin()->second)) {
-    Request request = waiting_.begin()->second;
+  while (!waiting_.empty() && budget != 0 && fits(waiting_.front().second)) {
+    Request request = waiting_.front().second;
+    request.joined = ++joined_;
     request.left = request.resident();
     request.chunk = request.left;
     if (request.chunk > budget) {
@@ -83,8 +90,8 @@ void StepBatch::admit() {
     }
     budget -= std::min(budget, request.chunk);
     first = false;
-    running_.emplace(waiting_.begin()->first, request);
-    waiting_.erase(waiting_.begin());
+    running_.emplace(waiting_.front().first, request);
+    waiting_.pop_front();
   }
 }
 

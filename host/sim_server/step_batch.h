@@ -5,12 +5,16 @@
 // decode step of b sequences with c tokens resident takes base + b * per sequence + c * per context
 // token. With chunked prefill a step takes the decode step's time, or the prefill base if nobody
 // decodes, and per token for up to max_prefill_tokens - b tokens of prompts. Requests join between
-// two steps. A late call to advance() delays tokens but never the steps after.
+// two steps. Where the cache is full, the one of those that decode that was admitted last is
+// preempted, to the very head of the queue. A late call to advance() delays tokens but never the
+// steps after.
 // Threads: one. Complexity: O(running) a step; every step is gone through, every token made: it is
 // also the plain thing that the simulator in virtual time, which reckons, is checked against.
 #pragma once
 
+#include <deque>
 #include <map>
+#include <utility>
 
 #include "host/sim_server/batching.h"
 #include "host/sim_server/options.h"
@@ -39,8 +43,9 @@ class StepBatch final : public Batching {
     uint64_t prompt = 0;
     uint32_t output = 0;
     uint32_t made = 0;
-    uint64_t left = 0;   // tokens yet to prefill; 0 = it decodes
-    uint64_t chunk = 0;  // of them, in the step under way
+    uint64_t left = 0;    // tokens yet to prefill; 0 = it decodes
+    uint64_t chunk = 0;   // of them, in the step under way
+    uint64_t joined = 0;  // in the order of their admission
 
     uint64_t resident() const { return prompt + made; }
   };
@@ -54,10 +59,11 @@ class StepBatch final : public Batching {
 
   const StepTimes times_;
   BatchLimits limits_;
-  std::map<uint64_t, Request> waiting_, running_;  // ids ascend: in the order of arrival
-  bool decodes_ = false;                           // in the step under way
-  TimeNs end_ = kNever;                            // of it
-  uint64_t preemptions_ = 0;
+  std::deque<std::pair<uint64_t, Request>> waiting_;  // by id
+  std::map<uint64_t, Request> running_;
+  bool decodes_ = false;  // in the step under way
+  TimeNs end_ = kNever;   // of it
+  uint64_t joined_ = 0, preemptions_ = 0;
 };
 
 }  // namespace sluice::sim_server
