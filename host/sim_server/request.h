@@ -1,7 +1,7 @@
 // Reads the JSON body of an OpenAI-style request as far as a simulated server needs it.
 //
-// A request may say in kOutputKey after how many tokens the model stops by itself, which no limit of
-// its own or of a gateway's tells beforehand; without it the answer goes up to max_tokens.
+// A request may say in kOutputKey after how many tokens the model stops by itself, as gateways
+// cannot know; without it the answer goes up to max_tokens.
 // Prompt tokens are estimated: bytes of prompt text / 4, at least 1; token ids count as they are.
 #pragma once
 

@@ -1,13 +1,13 @@
 // Batching in steps, as a real engine works: a step prefills whoever has come, or makes a token of
 // each that runs; with chunked prefill it does both.
 //
-// A prefill step of n tokens takes prefill base + n * per token, and whoever decodes stands still. A
-// decode step of b sequences with c tokens resident takes base + b * per sequence + c * per context
-// token. With chunked prefill a step takes the decode step's time, or the prefill base if nobody
-// decodes, and per token for up to max_prefill_tokens - b tokens of prompts. Requests join between
-// two steps. Where the cache is full, the one of those that decode that was admitted last is
-// preempted, to the very head of the queue. A late call to advance() delays tokens but never the
-// steps after.
+// A prefill step of n tokens takes prefill base + n * per token, and whoever decodes stands still.
+// A decode step of b sequences with c tokens resident takes base + b * per sequence + c * per
+// context token. With chunked prefill a step takes the decode step's time, or the prefill base if
+// nobody decodes, and per token for up to max_prefill_tokens - b tokens of prompts. Requests join
+// between two steps. Where the cache is full, the one of those that decode that was admitted last
+// is preempted, to the very head of the queue. A late call to advance() delays tokens but never
+// the steps after.
 // Threads: one. Complexity: O(running) a step; every step is gone through, every token made: it is
 // also the plain thing that the simulator in virtual time, which reckons, is checked against.
 #pragma once

@@ -1,11 +1,11 @@
-"""`sluice simulate` against what it simulates: the same trace and the same pipeline.toml, played against
-`sluice serve` in front of sim-servers that work in steps, must give the same waits.
+"""`sluice simulate` against what it simulates: the same trace and the same pipeline.toml, played
+against `sluice serve` in front of sim-servers that work in steps, must give the same waits.
 
-Judged are the 50th and the 99th percentile of TTFT and of wait, which is TTFT less what the request's
-own prefill takes. Near saturation a schedule is chaotic: requests that come a millisecond later change
-who meets whom, and with it every wait after. So neither side is one run. The simulator is asked again
-with arrivals as inexact as a live client's, and the median of its answers counts; live, one round that
-agrees is enough, or else the median of three.
+Judged are the 50th and the 99th percentile of TTFT and of wait, which is TTFT less what the
+request's own prefill takes. Near saturation a schedule is chaotic: requests that come a millisecond
+later change who meets whom, and with it every wait after. So neither side is one run. The simulator
+is asked again with arrivals as inexact as a live client's, and the median of its answers counts;
+live, one round that agrees is enough, or else the median of all.
 
 By hand, with a longer trace, whose files and requests are left in a directory:
 
@@ -30,7 +30,7 @@ TOLERANCE = 0.10
 # Seconds: what a live request spends in two sockets and three processes, and its client's clock,
 # which goes by the millisecond. It decides only where waits are below 30 ms.
 FLOOR = 0.003
-INEXACT = 0.002  # seconds: so late is the client's request at most
+INEXACT = 0.002  # seconds: so late a client's request is, bar one in a hundred
 REPLAYS = 9  # of the simulator
 ROUNDS = 3  # live, at most
 SECONDS = 26  # of arrivals
@@ -44,13 +44,16 @@ key = ["header:x-llm-d-inference-fairness-id"]
 [[band]]
 name = "critical"
 priority = 100
+ttl = "0s"
 [[band]]
 name = "default"
 priority = 0
+ttl = "0s"
 fairness = { use = "vtc" }
 [[band]]
 name = "sheddable"
 priority = -10
+ttl = "0s"
 [[objective]]
 name = "chat"
 band = "critical"
@@ -86,10 +89,14 @@ class Case:
         return {**options, "chunked_prefill": True} if self.chunked else options
 
     def servers_toml(self):
+        step = (
+            f"base = {self.step}, per_sequence = {self.per_sequence}, "
+            f"per_context_token = {self.per_context}"
+        )
         return f"""[[server]]
 count = {SERVERS}
 prefill_ms = {{ base = {self.prefill}, per_token = {self.per_token} }}
-step_ms = {{ base = {self.step}, per_sequence = {self.per_sequence}, per_context_token = {self.per_context} }}
+step_ms = {{ {step} }}
 kv_tokens = {self.kv_tokens}
 max_running = {self.slots}
 max_prefill_tokens = {self.max_prefill}
@@ -111,7 +118,8 @@ chunked_prefill = {json.dumps(self.chunked)}
                 return rows
             if now > until:
                 until = now + draw.uniform(1, 3)
-                rate = self.rate * (draw.uniform(1.2, 1.8) if rate <= self.rate else draw.uniform(0.2, 0.8))
+                more = rate <= self.rate
+                rate = self.rate * (draw.uniform(1.2, 1.8) if more else draw.uniform(0.2, 0.8))
             rows.append(
                 {
                     "arrival_s": f"{now:.6f}",
@@ -135,7 +143,7 @@ def message(row):
         "model": "m",
         "prompt": "abc " * row["prompt_tokens"],
         "stream": True,
-        # What the model makes, and nobody knows before: a trace does not tell the simulated host either.
+        # What the model makes, and nobody knows before; the simulated host is not told either.
         "sim_output_tokens": row["output_tokens"],
     }
     headers = {harness.FAIRNESS_ID: row["flow"], "Connection": "close"}
@@ -179,19 +187,16 @@ async def play(loads):
     begin = loop.time() + 0.5
     arrivals = [(which, row) for which, (_, rows) in enumerate(loads) for row in rows]
     arrivals.sort(key=lambda arrival: float(arrival[1]["arrival_s"]))
-    out = [[] for _ in loads]
-    pending = set()
+    out, connects = [[] for _ in loads], []
     for which, row in arrivals:
         at = float(row["arrival_s"])
         await asyncio.sleep(begin + at - CONNECT_AHEAD - loop.time())
         timed = Timed(row, begin + at)
         out[which].append(timed)
-        task = loop.create_task(
-            loop.create_connection(lambda timed=timed: timed, "127.0.0.1", loads[which][0])
-        )
-        pending.add(task)
-        task.add_done_callback(pending.discard)
-    await asyncio.wait_for(asyncio.gather(*(t.ended for load in out for t in load)), DRAIN)
+        connect = loop.create_connection(lambda timed=timed: timed, "127.0.0.1", loads[which][0])
+        connects.append(loop.create_task(connect))
+    ends = [timed.ended for load in out for timed in load]
+    await asyncio.wait_for(asyncio.gather(*connects, *ends), DRAIN)
     return out
 
 
@@ -335,8 +340,9 @@ class Simulator(harness.E2eTest):
             late = [timed.sent - timed.due for timed in load]
             preempted = sum(server.metric("num_preemptions_total") for server in servers)
             print(
-                f"{case.name}: {len(load)} requests, sent late by {percentile(late, 0.5) * 1e3:.1f} ms "
-                f"(p99 {percentile(late, 0.99) * 1e3:.1f}), {preempted:.0f} preemptions"
+                f"{case.name}: {len(load)} requests, sent late by "
+                f"{percentile(late, 0.5) * 1e3:.1f} ms (p99 {percentile(late, 0.99) * 1e3:.1f}), "
+                f"{preempted:.0f} preemptions"
             )
             sluice.check_nothing_lost()
             sluice.stop()
