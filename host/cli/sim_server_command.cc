@@ -36,6 +36,28 @@ void add_sim_server_command(CLI::App& app, int& exit_code) {
       ->transform(duration);
   command->add_option("--inter-token-latency", settings.inter_token_latency_ns, "Default 10ms")
       ->transform(duration);
+
+  auto& steps = options->steps;
+  command
+      ->add_option("--step", steps.base_ns,
+                   "Work in steps, as engines do: a step's time; instead of the two above")
+      ->transform(duration);
+  command->add_option("--step-per-sequence", steps.per_sequence_ns, "For each that decodes in it")
+      ->transform(duration);
+  command
+      ->add_option("--step-per-context-token", steps.per_context_token_ns,
+                   "For each token resident of those")
+      ->transform(duration);
+  command->add_option("--prefill", steps.prefill_base_ns, "A prefill step's time")
+      ->transform(duration);
+  command->add_option("--prefill-per-token", steps.prefill_per_token_ns, "For each prompt token")
+      ->transform(duration);
+  command->add_option("--max-prefill-tokens", steps.max_prefill_tokens, "Prompt tokens of a step")
+      ->check(CLI::Range(1u, 1'000'000'000u))
+      ->capture_default_str();
+  command->add_flag("--chunked-prefill", steps.chunked_prefill,
+                    "Prompts are cut, and share steps with decoding");
+
   command->add_flag("!--no-metrics", settings.metrics, "Answer /metrics with 404");
   command->add_option("--metrics-delay", settings.metrics_delay_ns, "Slow /metrics, default 0ms")
       ->transform(duration);

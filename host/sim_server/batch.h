@@ -1,63 +1,34 @@
-// Continuous batching as a model server does it: slots, a waiting queue in front of them, a token a
-// step for each.
+// Batching with every token on a clock of its own, as if steps took no account of each other.
 //
-// A request takes a slot, and the cache for its prompt, in order of arrival; nobody overtakes. Each
-// token takes more of the cache, since no engine knows how many there will be: where it is full,
-// the youngest that runs is preempted, back to the head of the queue, to compute anew all it had.
 // Token k is due at start + TTFT + (k - 1) * ITL, counted from the moment the slot was taken, so
 // that a late call to advance() delays a token but never the ones after it. The last token frees
 // the slot.
-// Threads: one. Time is an argument and must not go back. Complexity: O(log n) a token, submit,
-// cancel and preemption.
-// Source: vLLM's scheduler, preemption by recomputation.
+// Threads: one. Complexity: O(log n) a token, submit, cancel and preemption.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <set>
 #include <utility>
-#include <vector>
 
-#include "core/types.h"
+#include "host/sim_server/batching.h"
 
 namespace sluice::sim_server {
 
-struct BatchLimits {
-  uint32_t max_num_seqs = 8;
-  uint64_t max_waiting = 0;  // 0 = no limit
-  uint64_t kv_tokens = 0;    // 0 = no limit
-  uint64_t time_to_first_token_ns = 0;
-  uint64_t inter_token_latency_ns = 0;
-};
-
-class Batch {
+class Batch final : public Batching {
  public:
-  enum class Admission : uint8_t { kAccepted, kQueueFull, kTooLarge };
-  struct Token {
-    uint64_t id = 0;
-    uint32_t index = 0;  // from 1
-    bool last = false;
-  };
-
   explicit Batch(const BatchLimits& limits) : limits_(limits) {}
 
-  // Applies to waiting requests at once and to running ones from their next token on. Evicts
-  // nobody.
-  void set_limits(const BatchLimits& limits, TimeNs now);
+  // Applies to waiting requests at once and to running ones from their next token on.
+  void set_limits(const BatchLimits& limits, TimeNs now) override;
+  Admission submit(uint64_t id, uint64_t prompt, uint32_t output, TimeNs now) override;
+  bool cancel(uint64_t id, TimeNs now) override;
+  void advance(TimeNs now, std::vector<Token>& out) override;
+  TimeNs next_deadline() const override { return due_.empty() ? kNever : due_.begin()->first; }
 
-  // IDs must ascend. OUTPUT is at least 1.
-  Admission submit(uint64_t id, uint64_t prompt, uint32_t output, TimeNs now);
-  // Frees whatever ID holds. False if it is not here (any more).
-  bool cancel(uint64_t id, TimeNs now);
-  // Appends the tokens that are due, in order of their due time.
-  void advance(TimeNs now, std::vector<Token>& out);
-  // When advance() has something to do; kNever while nothing runs.
-  TimeNs next_deadline() const { return due_.empty() ? kNever : due_.begin()->first; }
-
-  size_t running() const { return running_.size(); }
-  size_t waiting() const { return waiting_.size(); }
-  uint64_t resident_tokens() const { return resident_; }
-  uint64_t preemptions() const { return preemptions_; }
+  size_t running() const override { return running_.size(); }
+  size_t waiting() const override { return waiting_.size(); }
+  uint64_t resident_tokens() const override { return resident_; }
+  uint64_t preemptions() const override { return preemptions_; }
 
  private:
   struct Request {

@@ -177,13 +177,13 @@ void Connection::handle_model(Api api, const Request& message) {
   tenant_.assign(tenant.data(), tenant.size());
   if (reset_after_ != 0) reset_after_ = std::min(reset_after_, std::max(1u, request.output_tokens));
   switch (core_->submit(id, request, *this)) {
-    case Batch::Admission::kAccepted:
+    case Batching::Admission::kAccepted:
       id_ = id;
       return;
-    case Batch::Admission::kQueueFull:
+    case Batching::Admission::kQueueFull:
       ++counters.refused;
       return answer_error(429, "The waiting queue is full.");
-    case Batch::Admission::kTooLarge:
+    case Batching::Admission::kTooLarge:
       return answer_error(400, fmt::format("Prompt and output need more than the {} tokens of the "
                                            "KV cache.",
                                            settings.kv_tokens));
@@ -211,7 +211,7 @@ asio::awaitable<void> Connection::handle_metrics() {
       render_metrics(core_->stats(), core_->options().models.front(), core_->settings().kv_tokens));
 }
 
-void Connection::on_token(const Batch::Token& token) {
+void Connection::on_token(const Batching::Token& token) {
   SimStats& counters = core_->counters();
   core_->count_tokens(tenant_, {.prompt = token.index == 1 ? answer_.prompt_tokens() : 0,
                                 .output = answer_.output_tokens() != 0 ? 1u : 0u});

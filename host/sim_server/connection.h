@@ -11,7 +11,7 @@
 
 #include "host/net/asio.h"
 #include "host/sim_server/answer.h"
-#include "host/sim_server/batch.h"
+#include "host/sim_server/batching.h"
 
 namespace sluice::sim_server {
 
@@ -25,7 +25,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection& operator=(const Connection&) = delete;
 
   void start();
-  void on_token(const Batch::Token& token);
+  void on_token(const Batching::Token& token);
   void reset();  // RST to the client; gives up whatever is under way
 
  private:

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <chrono>
 
+#include "host/sim_server/batch.h"
 #include "host/sim_server/connection.h"
+#include "host/sim_server/step_batch.h"
 
 namespace sluice::sim_server {
 namespace {
@@ -25,6 +27,12 @@ BatchLimits limits_of(const SimSettings& settings) {
           .inter_token_latency_ns = settings.inter_token_latency_ns};
 }
 
+std::unique_ptr<Batching> make_batch(const SimServerOptions& options) {
+  const BatchLimits limits = limits_of(options.settings);
+  if (options.steps.base_ns == 0) return std::make_unique<Batch>(limits);
+  return std::make_unique<StepBatch>(options.steps, limits);
+}
+
 // A model's name may hold what a header must not.
 std::string header_safe(std::string text) {
   for (char& c : text) {
@@ -41,7 +49,7 @@ Core::Core(asio::io_context& io, SimServerOptions options)
       acceptor_(io),
       timer_(io),
       failure_timer_(io),
-      batch_(limits_of(options_.settings)),
+      batch_(make_batch(options_)),
       random_(options_.seed) {
   if (options_.models.empty()) options_.models.emplace_back("sim-model");
 }
@@ -71,7 +79,7 @@ void Core::configure(const SimSettings& settings, const Connection* except) {
   const bool was_refusing = options_.settings.failure == Failure::kRefuse;
   const bool refuses = settings.failure == Failure::kRefuse;
   options_.settings = settings;
-  batch_.set_limits(limits_of(settings), now_ns());
+  batch_->set_limits(limits_of(settings), now_ns());
   note();
   arm();
   failure_timer_.cancel();
@@ -97,10 +105,10 @@ void Core::configure(const SimSettings& settings, const Connection* except) {
 
 SimStats Core::stats() const {
   SimStats stats = counters_;
-  stats.running = batch_.running();
-  stats.waiting = batch_.waiting();
-  stats.resident_tokens = batch_.resident_tokens();
-  stats.preemptions = batch_.preemptions();
+  stats.running = batch_->running();
+  stats.waiting = batch_->waiting();
+  stats.resident_tokens = batch_->resident_tokens();
+  stats.preemptions = batch_->preemptions();
   stats.waiting_ns += waiting_ * (now_ns() - noted_);
   return stats;
 }
@@ -119,11 +127,11 @@ bool Core::failure_strikes() {
   return std::uniform_real_distribution<double>(0, 1)(random_) < settings().failure_rate;
 }
 
-Batch::Admission Core::submit(uint64_t id, const ModelRequest& request, Connection& owner) {
+Batching::Admission Core::submit(uint64_t id, const ModelRequest& request, Connection& owner) {
   // An embedding takes a slot for the time to the first token, and answers with it.
   const uint32_t steps = std::max(1u, request.output_tokens);
-  const auto admission = batch_.submit(id, request.prompt_tokens, steps, now_ns());
-  if (admission != Batch::Admission::kAccepted) return admission;
+  const auto admission = batch_->submit(id, request.prompt_tokens, steps, now_ns());
+  if (admission != Batching::Admission::kAccepted) return admission;
   owners_.emplace(id, &owner);
   note();
   arm();
@@ -132,7 +140,7 @@ Batch::Admission Core::submit(uint64_t id, const ModelRequest& request, Connecti
 
 void Core::cancel(uint64_t id) {
   if (owners_.erase(id) == 0) return;
-  batch_.cancel(id, now_ns());
+  batch_->cancel(id, now_ns());
   ++counters_.aborted;
   note();
   arm();
@@ -184,9 +192,9 @@ void Core::reset_connections(const Connection* except) {
 
 void Core::tick() {
   tokens_.clear();
-  batch_.advance(now_ns(), tokens_);
+  batch_->advance(now_ns(), tokens_);
   note();
-  for (const Batch::Token& token : tokens_) {
+  for (const Batching::Token& token : tokens_) {
     const auto it = owners_.find(token.id);
     if (it == owners_.end()) continue;  // its connection ended on an earlier token of this tick
     Connection& owner = *it->second;
@@ -197,7 +205,7 @@ void Core::tick() {
 }
 
 void Core::arm() {
-  const TimeNs next = closed_ ? kNever : batch_.next_deadline();
+  const TimeNs next = closed_ ? kNever : batch_->next_deadline();
   if (next == armed_) return;
   armed_ = next;
   if (next == kNever) {
@@ -216,8 +224,8 @@ void Core::note() {
   const TimeNs now = now_ns();
   counters_.waiting_ns += waiting_ * (now - noted_);
   noted_ = now;
-  waiting_ = batch_.waiting();
-  counters_.peak_running = std::max<uint64_t>(counters_.peak_running, batch_.running());
+  waiting_ = batch_->waiting();
+  counters_.peak_running = std::max<uint64_t>(counters_.peak_running, batch_->running());
   counters_.peak_waiting = std::max<uint64_t>(counters_.peak_waiting, waiting_);
 }
 

@@ -6,6 +6,7 @@
 // take themselves off the list.
 #pragma once
 
+#include <memory>
 #include <random>
 #include <string>
 #include <unordered_map>
@@ -13,7 +14,7 @@
 #include <vector>
 
 #include "host/net/asio.h"
-#include "host/sim_server/batch.h"
+#include "host/sim_server/batching.h"
 #include "host/sim_server/metrics.h"
 #include "host/sim_server/options.h"
 #include "host/sim_server/request.h"
@@ -41,7 +42,7 @@ class Core : public std::enable_shared_from_this<Core> {
 
   bool failure_strikes();  // whether the failure meets the request at hand
   uint64_t next_id() { return ++last_id_; }
-  Batch::Admission submit(uint64_t id, const ModelRequest& request, Connection& owner);
+  Batching::Admission submit(uint64_t id, const ModelRequest& request, Connection& owner);
   void cancel(uint64_t id);
 
   void add(Connection& connection) { connections_.insert(&connection); }
@@ -65,11 +66,11 @@ class Core : public std::enable_shared_from_this<Core> {
   uint16_t port_ = 0;
   bool closed_ = false;
 
-  Batch batch_;
+  std::unique_ptr<Batching> batch_;
   TimeNs armed_ = kNever;
   TimeNs noted_ = 0;
-  size_t waiting_ = 0;                // since then
-  std::vector<Batch::Token> tokens_;  // of one tick; kept for its memory
+  size_t waiting_ = 0;                   // since then
+  std::vector<Batching::Token> tokens_;  // of one tick; kept for its memory
   std::unordered_map<uint64_t, Connection*> owners_;
   std::unordered_set<Connection*> connections_;
   uint64_t last_id_ = 0;

@@ -36,12 +36,22 @@ struct SimSettings {
   uint64_t failure_for_ns = 0;  // then kOff again; 0 = for ever
 };
 
+// How long an engine takes that works in steps (step_batch.h).
+struct StepTimes {
+  uint64_t base_ns = 0;  // 0 = not in steps: every token on its own clock (batch.h)
+  uint64_t per_sequence_ns = 0, per_context_token_ns = 0;
+  uint64_t prefill_base_ns = 0, prefill_per_token_ns = 0;
+  uint64_t max_prefill_tokens = 8192;  // of one step; at least 1
+  bool chunked_prefill = false;        // prompts share steps with decoding
+};
+
 struct SimServerOptions {
   std::string host = "127.0.0.1";  // an address, not a name
   uint16_t port = 0;               // 0 = any free one
   std::vector<std::string> models = {"sim-model"};
   std::string name;   // in the x-sim-server header; empty = the first model
   uint64_t seed = 1;  // of the failure rate
+  StepTimes steps;    // instead of the two latencies of the settings
   SimSettings settings;
 };
 

@@ -122,12 +122,22 @@ std::variant<ModelRequest, BadRequest> read_request(Api api, std::string_view bo
   if (api == Api::kChat && has(root, "max_completion_tokens", value)) {
     limit = "max_completion_tokens";
   }
-  if (has(root, limit, value)) {
+  const bool limited = has(root, limit, value);
+  if (limited) {
     int64_t tokens = 0;
     if (value.get(tokens) || tokens < 1 || tokens > kOutputTokensMax) {
       return BadRequest{400, fmt::format("{} must be 1 to {}.", limit, kOutputTokensMax), limit};
     }
     request.output_tokens = static_cast<uint32_t>(tokens);
+  }
+  if (has(root, kOutputKey, value)) {
+    uint64_t tokens = 0;
+    const uint64_t most = limited ? request.output_tokens : kOutputTokensMax;
+    if (value.get(tokens) || tokens < 1) {
+      return BadRequest{400, fmt::format("{} must be a number, at least 1.", kOutputKey),
+                        kOutputKey};
+    }
+    request.output_tokens = static_cast<uint32_t>(std::min(tokens, most));
   }
   return request;
 }

@@ -1,5 +1,7 @@
 // Reads the JSON body of an OpenAI-style request as far as a simulated server needs it.
 //
+// A request may say in kOutputKey after how many tokens the model stops by itself, as gateways
+// cannot know; without it the answer goes up to max_tokens.
 // Prompt tokens are estimated: bytes of prompt text / 4, at least 1; token ids count as they are.
 #pragma once
 
@@ -14,6 +16,7 @@ namespace sluice::sim_server {
 enum class Api : uint8_t { kChat, kCompletions, kEmbeddings, kResponses };
 
 inline constexpr uint32_t kOutputTokensDefault = 16;
+inline constexpr const char* kOutputKey = "sim_output_tokens";
 inline constexpr uint32_t kOutputTokensMax = 1'000'000;
 inline constexpr uint32_t kEmbeddingInputsMax = 2048;
 

@@ -133,7 +133,8 @@ class SimServer(Process):
         for name in [model] if isinstance(model, str) else model:
             arguments += ["--model", name]
         for name, value in options.items():
-            arguments += ["--" + name.replace("_", "-"), value]
+            option = "--" + name.replace("_", "-")
+            arguments += [option] if value is True else [option, value]
         super().__init__(case, f"sim-server {model}", arguments, stdout=subprocess.PIPE)
         line = self.process.stdout.readline().decode()
         found = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+)\n", line)

@@ -41,6 +41,21 @@ TEST(ReadRequest, MaxCompletionTokensWinsInChat) {
   EXPECT_EQ(good(Api::kChat, R"({"messages": [], "max_tokens": null})").output_tokens, 16u);
 }
 
+TEST(ReadRequest, AModelMayStopBeforeItsLimit) {
+  EXPECT_EQ(good(Api::kCompletions, R"({"prompt": "", "sim_output_tokens": 40})").output_tokens,
+            40u);
+  EXPECT_EQ(good(Api::kChat, R"({"messages": [], "max_tokens": 9, "sim_output_tokens": 4})")
+                .output_tokens,
+            4u);
+  EXPECT_EQ(good(Api::kChat, R"({"messages": [], "max_tokens": 9, "sim_output_tokens": 40})")
+                .output_tokens,
+            9u);
+  EXPECT_EQ(bad(Api::kChat, R"({"messages": [], "sim_output_tokens": 0})").param,
+            "sim_output_tokens");
+  EXPECT_EQ(bad(Api::kChat, R"({"messages": [], "sim_output_tokens": "4"})").param,
+            "sim_output_tokens");
+}
+
 TEST(ReadRequest, CountsPromptTextWhereverItStands) {
   EXPECT_EQ(good(Api::kCompletions, R"({"prompt": "0123456789abcdef"})").prompt_tokens, 4u);
   EXPECT_EQ(good(Api::kCompletions, R"({"prompt": ["01234567", "89abcdef"]})").prompt_tokens, 4u);
