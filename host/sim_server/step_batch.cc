@@ -52,8 +52,9 @@ uint64_t StepBatch::decoding() const {
   return static_cast<uint64_t>(std::count_if(running_.begin(), running_.end(), decodes));
 }
 
-// Until another token fits of each that decodes.
-void StepBatch::preempt() {
+// Until another token fits of each that decodes. Whether somebody had to go.
+bool StepBatch::preempt() {
+  const uint64_t before = preemptions_;
   while (limits_.kv_tokens != 0 && resident_tokens() + decoding() > limits_.kv_tokens &&
          decoding() > 1) {
     auto newest = running_.end();
@@ -65,10 +66,12 @@ void StepBatch::preempt() {
     running_.erase(newest);
     ++preemptions_;
   }
+  return preemptions_ != before;
 }
 
-// Whoever waits, in turn, as far as there is room; and what each prefills in the coming step.
-void StepBatch::admit() {
+// What each prefills in the coming step; and whoever waits, in turn, as far as there is room, if
+// NEWCOMERS are let in.
+void StepBatch::admit(bool newcomers) {
   uint64_t budget = times_.max_prefill_tokens;
   if (times_.chunked_prefill) budget -= std::min(budget, decoding());
   for (auto& [id, request] : running_) {
@@ -76,7 +79,7 @@ void StepBatch::admit() {
     budget -= request.chunk;
   }
   bool first = true;
-  while (!waiting_.empty() && budget != 0 && fits(waiting_.front().second)) {
+  while (newcomers && !waiting_.empty() && budget != 0 && fits(waiting_.front().second)) {
     Request request = waiting_.front().second;
     request.joined = ++joined_;
     request.left = request.resident();
@@ -96,8 +99,8 @@ void StepBatch::admit() {
 }
 
 void StepBatch::plan(TimeNs start) {
-  preempt();
-  admit();
+  const bool threw_out = preempt();
+  admit(!threw_out);
   uint64_t sequences = 0, context = 0, prefilled = 0;
   for (const auto& [id, request] : running_) {
     prefilled += request.chunk;

@@ -51,8 +51,8 @@ class StepBatch final : public Batching {
   };
 
   bool fits(const Request& request) const;
-  void preempt();
-  void admit();
+  bool preempt();
+  void admit(bool newcomers);
   void plan(TimeNs start);
   void finish(std::vector<Token>& out);
   uint64_t decoding() const;

@@ -26,6 +26,7 @@ void ModelServer::admit() {
   } else if (!may_prefill()) {
     return;
   }
+  if (threw_out_) return;
   while (!waiting_.empty()) {
     Sequence& head = waiting_.front();
     admit_ghosts(head.order, budget, first);
@@ -174,8 +175,9 @@ void ModelServer::leave(uint32_t slot) {
 }
 
 // Throws out the newest sequences until another token of each fits; they begin again when there is
-// room, before all others.
-void ModelServer::make_place() {
+// room, before all others. Whether there were any.
+bool ModelServer::make_place() {
+  const uint64_t before = preemptions_;
   while (running_ > 1 && kv_held_ + running_ > model_.kv_tokens) {
     uint32_t newest = kNone;
     for (uint32_t slot = 0; slot < slots_.size(); ++slot)
@@ -187,6 +189,7 @@ void ModelServer::make_place() {
     waiting_.push_front(std::move(slots_[newest]));
     ++preemptions_;
   }
+  return preemptions_ != before;
 }
 
 uint32_t ModelServer::room() const {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -34,11 +35,11 @@ class Histogram {
   // The smallest value that a part Q of all do not exceed; 0 if there are none.
   double quantile_s(double q) const {
     if (count_ == 0) return 0;
-    const auto rank = static_cast<uint64_t>(q * static_cast<double>(count_ - 1));
+    const auto rank = static_cast<uint64_t>(std::ceil(q * static_cast<double>(count_)));
     uint64_t seen = 0;
     for (size_t bin = 0; bin < bins_.size(); ++bin) {
       seen += bins_[bin];
-      if (seen > rank) return std::min(middle_s(bin), max_s());
+      if (seen != 0 && seen >= rank) return std::min(middle_s(bin), max_s());
     }
     return max_s();
   }

@@ -76,7 +76,7 @@ TimeNs ModelServer::prefill_alone(uint32_t prompt, uint32_t cached) const {
 // What comes next, from START_PS on: whoever waits is let in, then one step, or a run of them.
 void ModelServer::plan(uint64_t start_ps) {
   start_ps_ = start_ps;
-  make_place();
+  threw_out_ = make_place();
   admit();
   uint64_t tokens = 0, square = 0;
   for (const Sequence& s : prefilling_) {
@@ -114,7 +114,9 @@ uint64_t ModelServer::run_length() const {
   uint64_t steps = due_.top().step - step_;
   steps = std::min(steps, (model_.kv_tokens - std::min(model_.kv_tokens, kv_held_)) / running_);
   if (!waiting_.empty() || !ghost_queue_.empty()) {
-    if (!may_prefill())
+    if (threw_out_)
+      steps = 1;
+    else if (!may_prefill())
       steps = std::min(steps, last_prefill_ + model_.steps_between_prefills - step_);
     else if (model_.admit == ServerModel::Admit::kPeakMemory && running_ < model_.max_running)
       // What is to come shrinks with every step, until somebody fits.

@@ -132,7 +132,7 @@ class ModelServer {
   void schedule(uint32_t slot);
   void bring_up_to_date(Sequence& s);
   void leave(uint32_t slot);
-  void make_place();
+  bool make_place();
   void tell(ServerEvent::Kind kind, const Sequence& s, uint32_t tokens, uint64_t at_ps);
 
   const ServerModel model_;
@@ -152,6 +152,7 @@ class ModelServer {
   uint64_t context_ = 0;       // tokens of what decodes
   uint64_t kv_held_ = 0;       // tokens of the KV cache in use
   uint64_t preemptions_ = 0;
+  bool threw_out_ = false;  // somebody, before the step under way: nobody is let in to it
 
   Plan plan_ = Plan::kNone;
   uint64_t start_ps_ = 0, end_ps_ = 0;
