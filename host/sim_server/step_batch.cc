@@ -43,8 +43,9 @@ uint64_t StepBatch::resident_tokens() const {
 // A request larger than a limit that was lowered after it came runs alone rather than never.
 bool StepBatch::fits(const Request& request) const {
   if (running_.size() >= limits_.max_num_seqs) return false;
+  const uint64_t kept_free = limits_.kv_tokens / 100;  // vLLM's watermark
   return limits_.kv_tokens == 0 || running_.empty() ||
-         resident_tokens() + request.resident() + 1 <= limits_.kv_tokens;
+         resident_tokens() + request.resident() + 1 + kept_free <= limits_.kv_tokens;
 }
 
 uint64_t StepBatch::decoding() const {

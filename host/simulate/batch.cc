@@ -65,8 +65,15 @@ void ModelServer::admit_ghosts(uint64_t before, uint32_t budget, bool first) {
 }
 
 bool ModelServer::fits(uint32_t prompt, uint32_t output, uint64_t kv) const {
-  if (running() >= model_.max_running || kv_held_ + kv > model_.kv_tokens) return false;
+  if (running() >= model_.max_running) return false;
+  if (kv_held_ + kv + kept_free() > model_.kv_tokens) return false;
   return model_.admit == ServerModel::Admit::kGreedy || peak_fits(prompt, output);
+}
+
+// What a newcomer must leave of the KV cache, so that it is not thrown out again at once.
+uint64_t ModelServer::kept_free() const {
+  const bool applies = model_.admit == ServerModel::Admit::kGreedy && running() != 0;
+  return applies ? model_.kv_tokens / kKeptFree : 0;
 }
 
 // LightLLM's rule: sorted by what they have yet to make, most first, the n-th to end finds n
@@ -194,7 +201,7 @@ bool ModelServer::make_place() {
 
 uint32_t ModelServer::room() const {
   if (!waiting_.empty() || running() >= model_.max_running) return 0;
-  uint64_t free = model_.kv_tokens - std::min(model_.kv_tokens, kv_held_ + 1);
+  uint64_t free = model_.kv_tokens - std::min(model_.kv_tokens, kv_held_ + 1 + kept_free());
   if (model_.admit == ServerModel::Admit::kPeakMemory) {
     for (const Sequence& s : slots_)
       if (s.ticket != 0) free -= std::min<uint64_t>(free, s.job.output - s.done - (step_ - s.since));

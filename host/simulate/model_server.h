@@ -22,6 +22,9 @@
 
 namespace sluice::simulate {
 
+// Greedy admission leaves one part in so many of the KV cache free: vLLM's watermark.
+inline constexpr uint64_t kKeptFree = 100;
+
 // Tokens between two reports of what a running sequence has made.
 inline constexpr uint32_t kProgressTokens = 32;
 
@@ -125,6 +128,7 @@ class ModelServer {
   void admit();
   void admit_ghosts(uint64_t before, uint32_t budget, bool first);
   bool fits(uint32_t prompt, uint32_t output, uint64_t kv) const;
+  uint64_t kept_free() const;
   bool peak_fits(uint32_t prompt, uint32_t output) const;
   uint64_t kv_needed(const Sequence& s) const;
   void begin_prefill(Sequence s);

@@ -32,9 +32,10 @@ struct ServerModel {
   uint32_t max_running = 256;       // sequences
   uint32_t max_prefill_tokens = 0;  // of one step
   uint32_t max_waiting = 0;         // in its own queue, beyond which it answers 429; 0 = no limit
-  // When a waiting request joins the batch. Greedy: as soon as its prompt fits the KV cache; when
-  // the cache runs full the newest sequence is thrown out and begins again. Peak memory: once all
-  // outputs, known in advance, will fit at every moment to come (LightLLM's rule).
+  // When a waiting request joins the batch. Greedy: as soon as its prompt fits the KV cache and
+  // leaves 1 % of it free; when the cache runs full the newest sequence is thrown out and begins
+  // again. Peak memory: once all outputs, known in advance, will fit at every moment to come
+  // (LightLLM's rule).
   enum class Admit : uint8_t { kGreedy, kPeakMemory } admit = Admit::kGreedy;
   uint32_t steps_between_prefills = 0;  // decode steps at least
   bool chunked_prefill = false;  // prompts share steps with decoding, max_prefill_tokens a step
