@@ -87,6 +87,7 @@ def measure(simulator, bench, azure, mooncake, quick):
     figures["prefix"] = step("prefix caches", experiments.prefix, simulator, CONF, mooncake, sizes)
     figures["head_of_line"] = step("head-of-line blocking", experiments.head_of_line, simulator, CONF,
                                    100 if quick else 600)
+    figures["contention"] = step("contention", experiments.contention, simulator, CONF, 100 if quick else 600)
     over = experiments.loads_of((1.3,), small)[1.3]
     figures["back_pressure"] = step("back pressure", experiments.back_pressure, simulator, plan, of["32"], CONF, over)
     figures["wait_for_better"] = step("wait_for_better", experiments.wait_for_better, simulator, plan, of["32"], CONF,
