@@ -176,7 +176,7 @@ def values(figures):
         **contention(figures["contention"]), **better(figures["wait_for_better"]), **speed(figures["speed"]),
         **prompts_at_a_time(figures["prompts"]),
         "worse_text": "\n".join(figures["worse"]["verdict"]).strip(),
-        "worse_speed": f"{figures['worse']['speed']:.4g}", "worse_repeat": figures["worse"]["repeat"],
+        "worse_speed": f"{figures['worse']['speed']:.3f}", "worse_repeat": figures["worse"]["repeat"],
         "worse_verdict": verdict(figures["worse"]["is_worse"]), "requests_simulated": thousands(simulated),
         "took": f"{figures['took_s'] / 60:.1f} minutes", "priced": "price" in figures,
     }

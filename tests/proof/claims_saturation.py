@@ -192,6 +192,8 @@ def elsewhere(figures):
         "one_256_110": percent(throughput(large, "one-prompt", 1.1)),
         "one_256_loses": throughput(large, "one-prompt", 1.1) < 0.995,
         "prompts_256_110": percent(throughput(large, "prompts", 1.1)),
+        "less_gain": critical(large, "prompts") / critical(large, "direct")
+                     > critical(small, "one-prompt") / critical(small, "direct"),
         "opt_load": percent(above), "opt_direct": percent(nearest(opt["systems"]["direct"], above)["tokens"] / opt["saturated"]),
         "opt_central": percent(nearest(opt["systems"]["one-prompt"], above)["tokens"] / opt["saturated"]),
         "opt_direct_p99": seconds(critical(opt, "direct", "ttft_p99", above)),

@@ -142,7 +142,7 @@ def speed(simulator, plan, setting, conf, speed_up, times):
     """Requests a CPU second and resident memory, for the trace once and several times."""
     found = {"times": times}
     for name, repeat in (("once", 1), ("many", times)):
-        options = ["--trace", plan.trace, "--servers", setting.servers, "--time-scale", f"{speed_up:.6f}",
+        options = ["--trace", plan.trace, "--servers", setting.servers, "--time-scale", f"{speed_up:.3f}",
                    "--repeat", repeat, "--start", f"{plan.start_s:g}s", "--duration", f"{plan.duration_s:g}s"]
         resident, (run,) = simulator.resident_bytes([conf / "fixed.toml"], options, setting.environment)
         found[name] = {"resident": resident, "requests": run["all"]["requests"], "cpu": run["cpu_s"],

@@ -29,7 +29,7 @@ def near_saturation(out, figures):
         if result:
             line_chart(out / f"{name}.svg", title,
                        f"{title}, by load from 60 to 130 %, for direct routing and for central queues", LOAD,
-                       "logarithmic", by_load(result, systems, "critical", figure), log_y=True, say_x=percent,
+                       "log scale", by_load(result, systems, "critical", figure), log_y=True, say_x=percent,
                        x_ticks=LOAD_TICKS, bounds=[(1.0, "")])
     for setting, title in (("256", "Throughput, A100 with an 8B model, 256 slots a server"),
                            ("opt", "Throughput, A100 with OPT-13B")):
@@ -43,14 +43,14 @@ def near_saturation(out, figures):
     result = figures["saturation"]["32"]
     line_chart(out / "regret.svg", "Mean regret of the choice of a server",
                "Mean regret of all requests by load, for direct routing, with and without one prompt at a time",
-               LOAD, "regret", by_load(result, ("direct", "fixed", "one-prompt"), "all", "regret"), log_y=True,
+               LOAD, "regret, log scale", by_load(result, ("direct", "fixed", "one-prompt"), "all", "regret"), log_y=True,
                say_x=percent, x_ticks=LOAD_TICKS)
     bands = [Line(f"{band}, central", curve(result, "one-prompt", band, "ttft_p99"), colour)
              for band, colour in (("critical", 1), ("default", 2), ("sheddable", 4))]
     bands.append(Line("any band, direct", curve(result, "direct", "all", "ttft_p99"), 0, 0))
     line_chart(out / "bands.svg", "p99 of the time to the first token, by band",
                "p99 TTFT of each band by load with a central queue, and of all bands without",
-               LOAD, "TTFT p99", bands, log_y=True, say_x=percent, x_ticks=LOAD_TICKS)
+               LOAD, "log scale", bands, log_y=True, say_x=percent, x_ticks=LOAD_TICKS)
     minutes = [(2 * i + 1, rate) for i, rate in enumerate(figures["token_rates"])]
     first, last = figures["start_s"] / 60, (figures["start_s"] + figures["duration_s"]) / 60
     line_chart(out / "trace.svg", "What the Azure conversation trace asks for", "Tokens a second in bins of two minutes",
@@ -79,7 +79,7 @@ def draw(out, figures):
     burst = figures["head_of_line"]
     line_chart(out / "burst.svg", "TTFT of short prompts around a burst of long ones",
                "Mean time to the first token by the seconds since the burst", "seconds since another tenant's burst",
-               "TTFT, mean",
+               "TTFT, mean, log scale",
                [Line("direct", burst["direct"]["since"], 0, 0, False),
                 Line("central, no bands, token turns", burst["tokens-in-turn"]["since"], 2, 1, False),
                 Line("central, critical", burst["interactive"]["since"], 1, 0, False)], log_y=True)
