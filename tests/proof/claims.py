@@ -44,11 +44,13 @@ def prefix(of):
     met, part = parts[sizes[0]] >= 0.5, parts[sizes[0]]
     enough = [size for size in sizes if parts[size] >= 0.5]
     return {
-        "prefix_table": table(["KV tokens a server", "queue depth alone", "prefix alone", "all three", "one cache for all",
-                               "without bounds", "of the distance", "mean TTFT, queue depth", "prefix alone",
+        "prefix_table": table(["KV tokens a server", "queue depth alone", "prefix alone", "all three",
+                               "one cache for all", "without bounds", "of the distance", "mean TTFT, queue depth",
+                               "prefix alone",
                                "all three"], rows),
         "prefix_base": percent(base), "prefix_hit": percent(small["default"]["hit"]), "prefix_ideal": percent(ideal),
-        "prefix_pooled": percent(small["pooled"]), "prefix_of_pooled": percent(small["default"]["hit"] / small["pooled"]),
+        "prefix_pooled": percent(small["pooled"]),
+        "prefix_of_pooled": percent(small["default"]["hit"] / small["pooled"]),
         "prefix_pooled_part": percent((small["pooled"] - base) / (ideal - base)), "prefix_part": percent(part),
         "prefix_missed": not met, "prefix_unreachable": (small["pooled"] - base) / (ideal - base) < 0.5,
         "prefix_enough": f"{enough[0]}k" if enough else "more than was tried",
@@ -116,8 +118,8 @@ def better(of):
             rows.append([percent(float(load)), says, seconds(systems[name]["all"]["wait"]),
                          seconds(patient["all"]["wait"]), word, seconds(systems[name]["all"]["regret"]),
                          seconds(patient["all"]["regret"])])
-    verdicts = {frozenset({"the same"}): "It made no difference", frozenset({"the same", "less"}): "It helped in places",
-                frozenset({"less"}): "It helped", frozenset({"more"}): "It harmed",
+    verdicts = {frozenset({"the same"}): "It made no difference", frozenset({"less"}): "It helped",
+                frozenset({"the same", "less"}): "It helped in places", frozenset({"more"}): "It harmed",
                 frozenset({"the same", "more"}): "It helped nowhere and harmed in places"}
     return {"better_table": table(["load", "", "mean wait", "with it", "", "mean regret", "with it"], rows),
             "better_verdict": verdicts.get(frozenset(words), "It helped in places and harmed in others")}
@@ -132,7 +134,8 @@ def price(of):
     rows = [[name, *[f"{ms(who, figure):.2f} ms" for figure in ("p50_ms", "p99_ms")],
              f"{median(cost[key]['cpu_us']):.1f} us" if key else ""]
             for name, who, key in (("straight to the server", "straight", None),
-                                   ("bare forwarder", "bare forwarder", "bare_forwarder"), ("Sluice", "sluice", "sluice"))]
+                                   ("bare forwarder", "bare forwarder", "bare_forwarder"),
+                                   ("Sluice", "sluice", "sluice"))]
     return {
         "price_table": table(["", "p50", "p99", "CPU a request"], rows), "price_ratio": f"{cost['ratio']:.2f}",
         "price_p50": f"{ms('sluice', 'p50_ms') - ms('straight', 'p50_ms'):.2f} ms",
@@ -149,7 +152,8 @@ def speed(of):
              f"{each['resident'] / 2**20:.1f} MiB"]
             for says, each in (("once", once), (f"{of['times']} times in a row", many))]
     return {"speed_table": table(["the piece", "requests", "CPU", "requests a CPU second", "most resident"], rows),
-            "speed": thousands(rate), "speed_verdict": verdict(rate >= 100_000), "memory_growth": percent(max(0, round(growth, 2))),
+            "speed": thousands(rate), "speed_verdict": verdict(rate >= 100_000),
+            "memory_growth": percent(max(0, round(growth, 2))),
             "memory_verdict": verdict(growth < 0.1),
             "speed_times": of["times"]}
 

@@ -173,12 +173,16 @@ def elsewhere(figures):
     def throughput(result, system, load):
         return nearest(result["systems"][system], load)["tokens"] / nearest(result["systems"]["direct"], load)["tokens"]
 
+    def of_most(system):
+        return nearest(opt["systems"][system], above)["tokens"] / opt["saturated"]
+
     gained = critical(small, "direct") - critical(small, "one-prompt")
     counts = critical(small, "direct") - critical(own, "direct")
     above = max(float(load) for load in opt["systems"]["direct"])
     lost = min(throughput(large, "auto", load) for load in loads_of(large))
     return {
-        "wait_own_95": seconds(critical(own, "direct")), "wait_own_one_95": seconds(critical(own, "own-counts-prompts")),
+        "wait_own_95": seconds(critical(own, "direct")),
+        "wait_own_one_95": seconds(critical(own, "own-counts-prompts")),
         "p99_own_95": seconds(critical(own, "direct", "wait_p99")),
         "high_own": percent(highest_load(own["systems"]["direct"])[0]),
         "own_part": percent(counts / gained),
@@ -194,12 +198,12 @@ def elsewhere(figures):
         "prompts_256_110": percent(throughput(large, "prompts", 1.1)),
         "less_gain": critical(large, "prompts") / critical(large, "direct")
                      > critical(small, "one-prompt") / critical(small, "direct"),
-        "opt_load": percent(above), "opt_direct": percent(nearest(opt["systems"]["direct"], above)["tokens"] / opt["saturated"]),
-        "opt_central": percent(nearest(opt["systems"]["one-prompt"], above)["tokens"] / opt["saturated"]),
+        "opt_load": percent(above), "opt_direct": percent(of_most("direct")),
+        "opt_central": percent(of_most("one-prompt")),
         "opt_direct_p99": seconds(critical(opt, "direct", "ttft_p99", above)),
         "opt_central_p99": seconds(critical(opt, "one-prompt", "ttft_p99", above)),
         "opt_wait_direct": seconds(critical(opt, "direct")), "opt_wait_fixed": seconds(critical(opt, "fixed")),
         "opt_wait": seconds(critical(opt, "one-prompt")),
-        "opt_collapses": nearest(opt["systems"]["direct"], above)["tokens"] < 0.9 * opt["saturated"],
+        "opt_collapses": of_most("direct") < 0.9,
         "opt_saturated": thousands(opt["saturated"]), "large_saturated": thousands(large["saturated"]),
     }

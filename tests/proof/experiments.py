@@ -12,7 +12,7 @@ BURST_EVERY_S, BURST_AT_S = 60, 30
 
 
 def service_rows(window_s, steps):
-    """Reads requests.csv into the service of each flow over time: prompt + 2 x output, spread from first token to end."""
+    """Reads requests.csv into each flow's service over time: prompt + 2 x output, spread from first token to end."""
     def read(file):
         flows = {}
         for row in csv.DictReader(file):

@@ -1,7 +1,7 @@
 """Fills page.md with figures, and draws the pictures.
 
-`{name}` is the text of a value; a paragraph that begins with `{?name}` is there only if there is such a value and it is true,
-with `{!name}` only if not.
+`{name}` is the text of a value; a paragraph that begins with `{?name}` is there only if there is such a value and it is
+true, with `{!name}` only if not.
 """
 
 import pathlib
