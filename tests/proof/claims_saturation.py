@@ -204,6 +204,8 @@ def elsewhere(figures):
         "opt_central_p99": seconds(critical(opt, "one-prompt", "ttft_p99", above)),
         "opt_wait_direct": seconds(critical(opt, "direct")), "opt_wait_fixed": seconds(critical(opt, "fixed")),
         "opt_wait": seconds(critical(opt, "one-prompt")),
+        "opt_fixed_110": percent(throughput(opt, "fixed", 1.1)), "opt_auto_110": percent(throughput(opt, "auto", 1.1)),
+        "opt_one_110": percent(throughput(opt, "one-prompt", 1.1)), "opt_loses": throughput(opt, "fixed", 1.1) < 0.995,
         "opt_collapses": of_most("direct") < 0.9,
         "opt_saturated": thousands(opt["saturated"]), "large_saturated": thousands(large["saturated"]),
     }
