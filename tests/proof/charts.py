@@ -45,7 +45,8 @@ def seconds(value):
 
 
 def percent(value):
-    return f"{value * 100:.3g} %"
+    shown = value * 100
+    return f"{round(shown, 1 if abs(shown) >= 1 else 2):g} %"
 
 
 def thousands(value):

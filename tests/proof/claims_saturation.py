@@ -77,6 +77,12 @@ def main_targets(result):
     return table(["", "direct", "central", "ratio", "promised", "verdict"], rows)
 
 
+def main_targets_kept(result):
+    """[(what was promised, its figure, whether it was kept)]"""
+    return [(f"{row['what']}: {'at most' if row['kind'] == 'time' else 'at least'} {row['bound']:.4g} of direct's",
+             target_figure(row), row["met"]) for row in targets(result, "one-prompt")]
+
+
 def regret_tables(result):
     by_band, by_load = [], []
     d, o, f = (nearest(result["systems"][name], 0.95) for name in ("direct", "one-prompt", "fixed"))
@@ -127,7 +133,8 @@ def values(figures):
         "near_table": main_table(small), "main_targets": main_targets(small), "targets_table": targets_table,
         "regret_by_band": by_band, "regret_by_load": by_load, "guarantee_table": guarantee(small),
         "saturated_32": thousands(small["saturated"]), "seeds": figures["seeds"],
-        "met_count": sum(met["32", "one-prompt"]), "target_count": len(met["32", "one-prompt"]),
+        "pays": all(met["32", "one-prompt"][:2]) and met["32", "one-prompt"][3],
+        "fixed_60_same": abs(fixed[0.6]["all"]["wait"] / direct[0.6]["all"]["wait"] - 1) < 0.02,
         "wait_direct_95": seconds(direct[0.95]["critical"]["wait"]),
         "wait_central_95": seconds(one[0.95]["critical"]["wait"]),
         "p99_direct_95": seconds(direct[0.95]["critical"]["wait_p99"]),
@@ -135,9 +142,10 @@ def values(figures):
         "wait_fixed_95": seconds(fixed[0.95]["critical"]["wait"]),
         "wait_direct_60": seconds(direct[0.6]["all"]["wait"]), "wait_one_60": seconds(one[0.6]["all"]["wait"]),
         "wait_fixed_60": seconds(fixed[0.6]["all"]["wait"]),
-        "ttft_direct_60": seconds(direct[0.6]["all"]["ttft"]), "ttft_one_60": seconds(one[0.6]["all"]["ttft"]),
+        "ttft_direct_60": seconds(direct[0.6]["all"]["ttft"]), "ttft_fixed_60": seconds(fixed[0.6]["all"]["ttft"]),
+        "ttft_one_60": seconds(one[0.6]["all"]["ttft"]),
         "high_direct": percent(high["direct"]), "high_central": percent(high["central"]),
-        "high_more": "more than " if high["more"] else "",
+        "high_more": "beyond" if high["more"] else "up to",
         "throughput_110": percent(rows["throughput at 110 %"]["ratio"]),
         "regret_ratio": times(rows["mean regret at 95 %"]["ratio"]),
         "regret_missed": not rows["mean regret at 95 %"]["met"],
@@ -165,12 +173,16 @@ def elsewhere(figures):
     def throughput(result, system, load):
         return nearest(result["systems"][system], load)["tokens"] / nearest(result["systems"]["direct"], load)["tokens"]
 
+    def of_most(system):
+        return nearest(opt["systems"][system], above)["tokens"] / opt["saturated"]
+
     gained = critical(small, "direct") - critical(small, "one-prompt")
     counts = critical(small, "direct") - critical(own, "direct")
     above = max(float(load) for load in opt["systems"]["direct"])
     lost = min(throughput(large, "auto", load) for load in loads_of(large))
     return {
-        "wait_own_95": seconds(critical(own, "direct")), "wait_own_one_95": seconds(critical(own, "own-counts-prompts")),
+        "wait_own_95": seconds(critical(own, "direct")),
+        "wait_own_one_95": seconds(critical(own, "own-counts-prompts")),
         "p99_own_95": seconds(critical(own, "direct", "wait_p99")),
         "high_own": percent(highest_load(own["systems"]["direct"])[0]),
         "own_part": percent(counts / gained),
@@ -184,12 +196,16 @@ def elsewhere(figures):
         "one_256_110": percent(throughput(large, "one-prompt", 1.1)),
         "one_256_loses": throughput(large, "one-prompt", 1.1) < 0.995,
         "prompts_256_110": percent(throughput(large, "prompts", 1.1)),
-        "opt_load": percent(above), "opt_direct": percent(nearest(opt["systems"]["direct"], above)["tokens"] / opt["saturated"]),
-        "opt_central": percent(nearest(opt["systems"]["one-prompt"], above)["tokens"] / opt["saturated"]),
+        "less_gain": critical(large, "prompts") / critical(large, "direct")
+                     > critical(small, "one-prompt") / critical(small, "direct"),
+        "opt_load": percent(above), "opt_direct": percent(of_most("direct")),
+        "opt_central": percent(of_most("one-prompt")),
         "opt_direct_p99": seconds(critical(opt, "direct", "ttft_p99", above)),
         "opt_central_p99": seconds(critical(opt, "one-prompt", "ttft_p99", above)),
         "opt_wait_direct": seconds(critical(opt, "direct")), "opt_wait_fixed": seconds(critical(opt, "fixed")),
         "opt_wait": seconds(critical(opt, "one-prompt")),
-        "opt_collapses": nearest(opt["systems"]["direct"], above)["tokens"] < 0.9 * opt["saturated"],
+        "opt_fixed_110": percent(throughput(opt, "fixed", 1.1)), "opt_auto_110": percent(throughput(opt, "auto", 1.1)),
+        "opt_one_110": percent(throughput(opt, "one-prompt", 1.1)), "opt_loses": throughput(opt, "fixed", 1.1) < 0.995,
+        "opt_collapses": of_most("direct") < 0.9,
         "opt_saturated": thousands(opt["saturated"]), "large_saturated": thousands(large["saturated"]),
     }

@@ -12,7 +12,7 @@ BURST_EVERY_S, BURST_AT_S = 60, 30
 
 
 def service_rows(window_s, steps):
-    """Reads requests.csv into the service of each flow over time: prompt + 2 x output, spread from first token to end."""
+    """Reads requests.csv into each flow's service over time: prompt + 2 x output, spread from first token to end."""
     def read(file):
         flows = {}
         for row in csv.DictReader(file):
@@ -84,6 +84,17 @@ def head_of_line(simulator, conf, duration_s):
             for name, run in zip(("direct", *names), (direct, *runs))}
 
 
+def contention(simulator, conf, duration_s):
+    """A tenant that keeps more requests open than there are slots, and one that keeps four, in one band."""
+    options = ["--trace", conf / "flood.toml", "--servers", conf / "servers-32.toml", "--duration", f"{duration_s}s",
+               "--warmup", f"{duration_s / 10:g}s"]
+    central, direct = simulator.runs([conf / "one-prompt.toml"], [*options, "--baseline", "direct"])
+    return {name: {"tokens": run["tokens_per_s"], "idle": run["idle_while_waiting_s"],
+                   **{tenant["name"]: {"ttft": tenant["ttft"]["mean_s"], "ttft_p50": tenant["ttft"]["p50_s"],
+                                       "ttft_p99": tenant["ttft"]["p99_s"]} for tenant in run["tenants"]}}
+            for name, run in (("direct", direct), ("central", central))}
+
+
 def back_pressure(simulator, plan, setting, conf, speed):
     """More than the servers can do: what is answered in time, and what becomes of the rest."""
     options = saturation.options(plan, setting, speed, plan.seeds[0], plan.measured_s)
@@ -131,7 +142,7 @@ def speed(simulator, plan, setting, conf, speed_up, times):
     """Requests a CPU second and resident memory, for the trace once and several times."""
     found = {"times": times}
     for name, repeat in (("once", 1), ("many", times)):
-        options = ["--trace", plan.trace, "--servers", setting.servers, "--time-scale", f"{speed_up:.6f}",
+        options = ["--trace", plan.trace, "--servers", setting.servers, "--time-scale", f"{speed_up:.3f}",
                    "--repeat", repeat, "--start", f"{plan.start_s:g}s", "--duration", f"{plan.duration_s:g}s"]
         resident, (run,) = simulator.resident_bytes([conf / "fixed.toml"], options, setting.environment)
         found[name] = {"resident": resident, "requests": run["all"]["requests"], "cpu": run["cpu_s"],

@@ -1,7 +1,7 @@
 """Fills page.md with figures, and draws the pictures.
 
-`{name}` is the text of a value; a paragraph that begins with `{?name}` is there only if there is such a value and it is true,
-with `{!name}` only if not.
+`{name}` is the text of a value; a paragraph that begins with `{?name}` is there only if there is such a value and it is
+true, with `{!name}` only if not.
 """
 
 import pathlib
@@ -11,6 +11,7 @@ import textwrap
 import claims
 import claims_saturation
 import pictures
+import promises
 
 TEMPLATE = pathlib.Path(__file__).resolve().parent / "page.md"
 COLUMNS = 120
@@ -20,9 +21,12 @@ def wrapped(paragraph):
     """Prose and list items in lines of COLUMNS; tables, code, headings and pictures as they are."""
     if re.match(r"[|#!`]|\s", paragraph):
         return paragraph
-    items = re.split(r"\n(?=- )", paragraph)
-    return "\n".join(textwrap.fill(" ".join(item.split()), COLUMNS, subsequent_indent="  " * item.startswith("- "),
-                                   break_long_words=False, break_on_hyphens=False) for item in items)
+    lines = []
+    for item in re.split(r"\n(?=- )", paragraph):
+        text = re.sub(r"(\d) (%|s|ms|us)\b", "\\1\0\\2", re.sub(r"(\d) %", "\\1\0%", " ".join(item.split())))
+        lines += textwrap.wrap(text, COLUMNS, subsequent_indent="  " if item.startswith("- ") else "",
+                               break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace("\0", " ")
 
 
 def filled(template, values):
@@ -39,6 +43,9 @@ def filled(template, values):
 
 def write(out, figures):
     values = claims_saturation.values(figures) | claims.values(figures)
+    values |= promises.values(figures)
+    for old in (out / "proof").glob("*.svg"):
+        old.unlink()
     pictures.draw(out / "proof", figures)
     text = filled(TEMPLATE.read_text(encoding="utf-8"), values)
     (out / "proof.md").write_text(text, encoding="utf-8")

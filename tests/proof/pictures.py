@@ -29,7 +29,7 @@ def near_saturation(out, figures):
         if result:
             line_chart(out / f"{name}.svg", title,
                        f"{title}, by load from 60 to 130 %, for direct routing and for central queues", LOAD,
-                       "logarithmic", by_load(result, systems, "critical", figure), log_y=True, say_x=percent,
+                       "log scale", by_load(result, systems, "critical", figure), log_y=True, say_x=percent,
                        x_ticks=LOAD_TICKS, bounds=[(1.0, "")])
     for setting, title in (("256", "Throughput, A100 with an 8B model, 256 slots a server"),
                            ("opt", "Throughput, A100 with OPT-13B")):
@@ -43,18 +43,18 @@ def near_saturation(out, figures):
     result = figures["saturation"]["32"]
     line_chart(out / "regret.svg", "Mean regret of the choice of a server",
                "Mean regret of all requests by load, for direct routing, with and without one prompt at a time",
-               LOAD, "regret", by_load(result, ("direct", "fixed", "one-prompt"), "all", "regret"), log_y=True,
-               say_x=percent, x_ticks=LOAD_TICKS)
+               LOAD, "log scale", by_load(result, ("direct", "fixed", "one-prompt"), "all", "regret"),
+               log_y=True, say_x=percent, x_ticks=LOAD_TICKS)
     bands = [Line(f"{band}, central", curve(result, "one-prompt", band, "ttft_p99"), colour)
              for band, colour in (("critical", 1), ("default", 2), ("sheddable", 4))]
     bands.append(Line("any band, direct", curve(result, "direct", "all", "ttft_p99"), 0, 0))
     line_chart(out / "bands.svg", "p99 of the time to the first token, by band",
                "p99 TTFT of each band by load with a central queue, and of all bands without",
-               LOAD, "TTFT p99", bands, log_y=True, say_x=percent, x_ticks=LOAD_TICKS)
+               LOAD, "log scale", bands, log_y=True, say_x=percent, x_ticks=LOAD_TICKS)
     minutes = [(2 * i + 1, rate) for i, rate in enumerate(figures["token_rates"])]
     first, last = figures["start_s"] / 60, (figures["start_s"] + figures["duration_s"]) / 60
-    line_chart(out / "trace.svg", "What the Azure conversation trace asks for", "Tokens a second in bins of two minutes",
-               "minutes of the trace", "tokens/s",
+    line_chart(out / "trace.svg", "What the Azure conversation trace asks for",
+               "Tokens a second in bins of two minutes", "minutes of the trace", "tokens/s",
                [Line("the piece that is replayed", [at for at in minutes if first <= at[0] <= last], 1),
                 Line("the rest", minutes, 5, 2)], say_y=thousands)
 
@@ -75,11 +75,12 @@ def draw(out, figures):
                 Line("one cache for all", [(s * 1000, of["pooled"]) for s, of in sizes], 4, 3),
                 Line("prefix scoring", [(s * 1000, of["default"]["hit"]) for s, of in sizes], 1),
                 Line("queue depth alone", [(s * 1000, of["queue"]["hit"]) for s, of in sizes], 0)],
-               log_x=True, say_x=lambda tokens: f"{tokens / 1000:,.0f}k", say_y=percent, x_ticks=[s * 1000 for s, _ in sizes])
+               log_x=True, say_x=lambda tokens: f"{tokens / 1000:,.0f}k", say_y=percent,
+               x_ticks=[s * 1000 for s, _ in sizes])
     burst = figures["head_of_line"]
     line_chart(out / "burst.svg", "TTFT of short prompts around a burst of long ones",
                "Mean time to the first token by the seconds since the burst", "seconds since another tenant's burst",
-               "TTFT, mean",
+               "TTFT, mean, log scale",
                [Line("direct", burst["direct"]["since"], 0, 0, False),
                 Line("central, no bands, token turns", burst["tokens-in-turn"]["since"], 2, 1, False),
                 Line("central, critical", burst["interactive"]["since"], 1, 0, False)], log_y=True)

@@ -1,7 +1,7 @@
 """Measures what docs/proof.md says, and writes it: `./dev proof`.
 
-Every figure and picture of the page is of this run; page.md is its text with places for them. Simulations use both cores;
-nothing runs beside the measurement on the live host.
+Every figure and picture of the page is of this run; page.md is its text with places for them. Simulations use both
+cores; nothing runs beside the measurement on the live host.
 """
 
 import argparse
@@ -22,8 +22,8 @@ from simulator import Failed, Simulator
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONF = pathlib.Path(__file__).resolve().parent / "conf"
 AZURE, MOONCAKE = "AzureLLMInferenceTrace_conv.csv", "mooncake_synthetic.jsonl"
-NO_TRACES = f"""./dev proof: error: there are no traces{{where}}; name their directory with --traces DIR or SLUICE_TRACES.
-It must hold two files:
+NO_TRACES = f"""./dev proof: error: there are no traces{{where}}; name their directory with --traces DIR or
+SLUICE_TRACES. It must hold two files:
   {AZURE}   Azure LLM inference trace 2023, conversations: data/ of the public
                                     repository Azure/AzurePublicDataset
   {MOONCAKE}          FAST25-release/traces/ of the public repository kvcache-ai/Mooncake"""
@@ -87,6 +87,7 @@ def measure(simulator, bench, azure, mooncake, quick):
     figures["prefix"] = step("prefix caches", experiments.prefix, simulator, CONF, mooncake, sizes)
     figures["head_of_line"] = step("head-of-line blocking", experiments.head_of_line, simulator, CONF,
                                    100 if quick else 600)
+    figures["contention"] = step("contention", experiments.contention, simulator, CONF, 100 if quick else 600)
     over = experiments.loads_of((1.3,), small)[1.3]
     figures["back_pressure"] = step("back pressure", experiments.back_pressure, simulator, plan, of["32"], CONF, over)
     figures["wait_for_better"] = step("wait_for_better", experiments.wait_for_better, simulator, plan, of["32"], CONF,
@@ -109,7 +110,8 @@ def arguments():
     parser.add_argument("--workers", type=int, default=2, help="simulations at a time (2)")
     parser.add_argument("--quick", action="store_true",
                         help="a few seconds on traces that are made up, to see that all of it works")
-    parser.add_argument("--again", action="store_true", help="measure nothing: write the page from OUT/proof/figures.json")
+    parser.add_argument("--again", action="store_true",
+                        help="measure nothing: write the page from OUT/proof/figures.json")
     given = parser.parse_args()
     if given.quick and given.out == ROOT / "docs":
         parser.error("--quick needs --out: what it makes up does not belong into docs/")

@@ -54,7 +54,7 @@ class ProofTest(unittest.TestCase):
 
     def test_every_pipeline_loads(self):
         for path in sorted(CONF.glob("*.toml")):
-            if path.name == "burst.toml" or path.name.startswith("servers-"):
+            if path.name in ("burst.toml", "flood.toml") or path.name.startswith("servers-"):
                 continue
             done = subprocess.run([BUILD / "bin/sluice", "check", path], capture_output=True, text=True, timeout=30)
             self.assertEqual(done.returncode, 0, f"{path}: {done.stdout}{done.stderr}")

@@ -39,7 +39,7 @@ class Setting:
 def options(plan, setting, speed, seed, measured_s):
     repeat = int((measured_s + WARMUP_S) * speed / plan.duration_s) + 1
     return ["--trace", plan.trace, "--servers", setting.servers, "--seed", seed, "--start", f"{plan.start_s:g}s",
-            "--duration", f"{plan.duration_s:g}s", "--time-scale", f"{speed:.6f}", "--repeat", repeat,
+            "--duration", f"{plan.duration_s:g}s", "--time-scale", f"{speed:.3f}", "--repeat", repeat,
             "--tenants", TENANTS, "--bands", BANDS, "--warmup", f"{WARMUP_S}s"]
 
 
