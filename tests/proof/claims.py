@@ -1,9 +1,14 @@
 """What the page says about all but loads near saturation: values for page.md."""
 
+import pathlib
+import re
+
 from charts import percent, seconds, thousands
 from claims_saturation import table, times, verdict
 from statistics import median
 
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 POLICIES = ("fcfs", "round-robin", "weighted-drr", "vtc")
 # Differences of a wait below this part count as none.
 SAME = 0.05
@@ -172,6 +177,21 @@ def prompts_at_a_time(of):
     return {"prompts_table": table(head, rows)}
 
 
+def validation(rows):
+    """Of the simulator against the live host; rows of (case, figure, ms live, ms simulated)."""
+    off = [live / simulated - 1 for _, _, live, simulated in rows]
+    cells = [[case, figure, f"{live:,.1f} ms", f"{simulated:,.1f} ms", f"{part * 100:+.1f} %"]
+             for (case, figure, live, simulated), part in zip(rows, off)]
+    return {"validation_table": table(["room", "figure", "live", "simulated", "off"], cells),
+            "validation_verdict": verdict(all(abs(part) <= 0.1 for part in off))}
+
+
+def planted():
+    """How many bugs core/planted.h has."""
+    header = (ROOT / "core/planted.h").read_text(encoding="utf-8")
+    return len(re.findall(r"^  k\w+, +//", header, re.MULTILINE))
+
+
 def values(figures):
     simulated = sum(result["requests"] for result in figures["saturation"].values())
     out = {
@@ -183,5 +203,8 @@ def values(figures):
         "worse_speed": f"{figures['worse']['speed']:.3f}", "worse_repeat": figures["worse"]["repeat"],
         "worse_verdict": verdict(figures["worse"]["is_worse"]), "requests_simulated": thousands(simulated),
         "took": f"{figures['took_s'] / 60:.1f} minutes", "priced": "price" in figures,
+        "worlds": figures["worlds"], "planted": planted(),
+        "hundred_million": (HERE / "hundred_million.txt").read_text(encoding="utf-8").rstrip(),
+        **(validation(figures["validation"]) if "validation" in figures else {}),
     }
     return out | (price(figures["price"]) if out["priced"] else {"price_over_bare": "(not measured)"})

@@ -62,7 +62,7 @@ class Steps:
         return result
 
 
-def measure(simulator, bench, azure, mooncake, quick):
+def measure(simulator, build, azure, mooncake, quick):
     """All figures of the page."""
     step = Steps()
     loads, fewer, seeds = ((0.95, 1.1),) * 2 + ((1,),) if quick else (LOADS, FEWER_LOADS, (1, 2, 3))
@@ -71,8 +71,11 @@ def measure(simulator, bench, azure, mooncake, quick):
     plan_fewer = saturation.Plan(azure, start, duration, fewer, seeds, measured)
     of = settings(ROOT)
     figures = {"quick": quick, "saturation": {}, "start_s": start, "duration_s": duration, "seeds": len(seeds)}
-    if bench:
+    if not quick:
+        bench = build / "bin/sluice-proxy-bench"
         figures["price"] = step("price of the queue on the live host", live.price, bench, 3, 6, 10000)
+        figures["validation"] = step("the simulator against the live host", live.validation, ROOT, build, 120)
+    figures["worlds"] = step("random worlds", live.worlds, build, 2000 if quick else 2000000)
     figures["token_rates"] = saturation.token_rates(azure)
     for name, setting in list(of.items())[:1] if quick else of.items():
         of_plan = plan_fewer if name.startswith("own") else plan
@@ -140,9 +143,8 @@ def main():
             paths = traces(given, pathlib.Path(made))
             if not paths:
                 return 2
-            bench = None if given.quick else given.build / "bin/sluice-proxy-bench"
             simulator = Simulator(given.build / "bin/sluice", given.workers)
-            figures = measure(simulator, bench, *paths, given.quick)
+            figures = measure(simulator, given.build, *paths, given.quick)
         figures_path.parent.mkdir(parents=True, exist_ok=True)
         figures_path.write_text(json.dumps(figures, indent=None, separators=(",", ":")) + "\n", encoding="utf-8")
         page.write(given.out, figures)
