@@ -605,6 +605,18 @@ TEST_F(ExchangeTest, AnAnswersFirstEventShowsThatItsPromptIsDone) {
   stream->exchange().closed();
 }
 
+TEST_F(ExchangeTest, APromptWhoseAnswerIsNotShownAsItComesTakesNoRoom) {
+  for (const BodyMode mode :
+       {ProcessingMode::NONE, ProcessingMode::BUFFERED, ProcessingMode::BUFFERED_PARTIAL}) {
+    const auto stream = rig.open();
+    stream->send(with_modes(post(), ProcessingMode::FULL_DUPLEX_STREAMED, mode));
+    stream->send(request_body(kAsksForAStream));
+    EXPECT_EQ(rig.stats().total.in_flight, 1u);
+    EXPECT_EQ(rig.stats().endpoints[0].prefill_tokens, 0u);
+    stream->exchange().closed();
+  }
+}
+
 TEST_F(ExchangeTest, WhatWasDecidedBeforeTheGatewayAnsweredItselfIsNotTold) {
   Rig one({1});
   const auto busy = one.open(), late = one.open();
