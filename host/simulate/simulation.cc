@@ -1,5 +1,7 @@
 #include "host/simulate/simulation.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <ctime>
 #include <unordered_set>
@@ -10,11 +12,15 @@
 #include "host/simulate/model_server.h"
 #include "host/simulate/room_history.h"
 #include "host/simulate/submissions.h"
+#include "host/traces/limits.h"
 
 namespace sluice::simulate {
 namespace {
 
 constexpr TimeNs kStart = 1'000'000'000;  // the engine's clock then: 0 means never
+// A trace lasts 10 years at most; what its servers are not done with a year later never ends.
+constexpr TimeNs kRunMaxNs = traces::kTraceMaxNs + TimeNs{365} * 24 * 3600 * 1'000'000'000;
+constexpr uint64_t kIdleScrapes = 1000;  // of a server in a row; then the clock jumps ahead
 constexpr uint64_t kProgressEvery = 4096;  // requests
 constexpr size_t kIdealBlocksMax = 16'000'000;
 
@@ -52,6 +58,7 @@ class Simulation {
   TimeNs next_event();
   void arrive();
   void scrape(uint32_t server);
+  void skip_scrapes(TimeNs until);
   void hear(uint32_t server);
   void act();
   void dispatch(const Decision& decision, uint32_t live);
@@ -114,6 +121,12 @@ Result<RunResult> Simulation::run() {
     const TimeNs arrival = trace_.next_at();
     const TimeNs arrives = arrival == kNever ? kNever : std::max(now_, kStart + arrival);
     if (arrives == kNever && under_way_ == 0) break;
+    if (now_ - kStart > kRunMaxNs)
+      return Error{fmt::format(
+          "error: after 11 years {} requests are still under way; are the servers' times in "
+          "milliseconds?",
+          under_way_)};
+    if (under_way_ == 0) skip_scrapes(arrives);
     const TimeNs served = next_event();
     const TimeNs due = engine_->next_deadline();
     const auto scraped =
@@ -262,6 +275,15 @@ void Simulation::scrape(uint32_t server) {
   report.kv_used = servers_[server].kv_used(now_);
   engine_->report(now_, server, report);
   act();
+}
+
+// Nothing is under way UNTIL then: of the scrapes before it the last ones tell all that there is.
+void Simulation::skip_scrapes(TimeNs until) {
+  const TimeNs interval = setup_.config.pool.scrape_interval_ns;
+  for (TimeNs& at : scrape_at_) {
+    const uint64_t left = (until - std::min(until, at)) / interval;
+    if (left > kIdleScrapes) at += (left - kIdleScrapes) * interval;
+  }
 }
 
 // What a server has done until now.

@@ -249,6 +249,26 @@ TEST(Simulation, ATraceThatBreaksOffIsAnError) {
   EXPECT_EQ(result.error(), "t.csv:7: error: no number");
 }
 
+// Ten scrapes a second for nine years would take an hour.
+TEST(Simulation, YearsOfSilenceAreSkipped) {
+  constexpr double kYearMs = 365.0 * 24 * 3600 * 1000;
+  const Ran ran = run_list(setup_of("", {one_at_a_time(), one_at_a_time()}), {{0}, {9 * kYearMs}});
+  EXPECT_EQ(ran.result.all.completed(), 2u);
+  EXPECT_EQ(ran.requests.at(2).finished - ran.requests.at(2).arrival, 20 * kMs);
+}
+
+TEST(Simulation, WhatWouldNeverEndIsAnError) {
+  ServerModel model = one_at_a_time();
+  model.kv_tokens = 2'000'000;
+  model.step_ps.base = 10'000'000 * kPsPerMs;  // three hours
+  ListSource source({{0, 10, 1'000'000}});
+  const auto result =
+      run(setup_of("[pool.scrape]\ninterval = \"100h\"\nstale_after = \"1000h\"\n", {model}),
+          source, {});
+  ASSERT_FALSE(result.ok());
+  EXPECT_THAT(result.error(), ::testing::HasSubstr("1 requests are still under way"));
+}
+
 TEST(Simulation, NothingArrives) {
   const Ran ran = run_list(setup_of("", {one_at_a_time()}), {});
   EXPECT_EQ(ran.result.all.requests, 0u);
