@@ -188,6 +188,24 @@ TEST(Simulation, WarmUpIsNotMeasured) {
   EXPECT_EQ(ran.result.window_to_s, 0.7);
 }
 
+TEST(Simulation, TheWindowBeginsWithTheFirstArrival) {
+  std::vector<Asks> asks;
+  for (int i = 0; i <= 50; ++i) asks.push_back({60'000 + 200.0 * i});
+  RunOptions options;
+  options.measures.warmup_ns = 2000 * kMs;
+  const Ran ran = run_list(setup_of("", {one_at_a_time()}), asks, options);
+  EXPECT_EQ(ran.result.window_from_s, 62);
+  EXPECT_EQ(ran.result.window_to_s, 70);
+  EXPECT_EQ(ran.result.all.ttft.count(), 41u);
+  EXPECT_NEAR(ran.result.requests_per_s, 5, 0.2);
+  EXPECT_NEAR(ran.result.offered_requests_per_s, 41 / 8.0, 1e-9);
+}
+
+TEST(Simulation, ArrivalsOfOneMomentAreNoRate) {
+  const Ran ran = run_list(setup_of("", {one_at_a_time()}), {{0}, {0}});
+  EXPECT_EQ(ran.result.offered_tokens_per_s, 0);
+}
+
 TEST(Simulation, SloAttainmentIsOfWhatEnded) {
   RunOptions options;
   options.measures.slo_ttft_ns = 25 * kMs;
