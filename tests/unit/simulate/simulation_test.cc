@@ -188,6 +188,24 @@ TEST(Simulation, WarmUpIsNotMeasured) {
   EXPECT_EQ(ran.result.window_to_s, 0.7);
 }
 
+// Who got least comes last in the list of tenants, which is cut off.
+TEST(Simulation, FairnessIsOfThoseWhoStarveToo) {
+  std::vector<Asks> asks;
+  for (int i = 0; i < 60; ++i) asks.push_back({90.0 * i, 90, 1, "", "high", "h" + std::to_string(i)});
+  for (int i = 0; i < 5; ++i)
+    asks.insert(asks.begin() + 1, {0, 10, 1, "", "low", "l" + std::to_string(i)});
+  const Ran ran = run_list(
+      setup_of("[flow]\nkey = [\"header:x-t\"]\ndefault_band = \"low\"\n"
+               "[[trust]]\nfrom = [\"any\"]\nheaders = [\"x-t\"]\n"
+               "[[band]]\nname = \"high\"\npriority = 1\nttl = \"0s\"\n"
+               "[[band]]\nname = \"low\"\npriority = 0\nttl = \"0s\"\n"
+               "[pool.capacity]\nmode = \"fixed\"\nmax_in_flight = 1\n",
+               {one_at_a_time()}),
+      asks);
+  EXPECT_EQ(ran.result.tenants.size(), kTenantsMax);
+  EXPECT_EQ(ran.result.fairness.tenants, 5u);
+}
+
 TEST(Simulation, TheWindowBeginsWithTheFirstArrival) {
   std::vector<Asks> asks;
   for (int i = 0; i <= 50; ++i) asks.push_back({60'000 + 200.0 * i});
