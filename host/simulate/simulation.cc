@@ -49,7 +49,8 @@ class Simulation {
     RequestRecord record;
     GhostId ghost;
     uint32_t client = kNone, server = kNone;
-    TimeNs parked_since = 0, parked_with_room = 0, queued_since = 0, queued = 0;
+    // ROOM_BEFORE: how long there had been room for it when it was parked.
+    TimeNs room_before = 0, parked_with_room = 0, queued_since = 0, queued = 0;
     bool parked = false;
     std::vector<uint64_t> prefix;
   };
@@ -65,8 +66,9 @@ class Simulation {
   void end(uint32_t live, Outcome outcome);
   void server_changed(uint32_t server);
   void note_room();
+  void park(Live& r);
+  TimeNs with_room(const Live& r) const;
   void count_unused();
-  TimeNs oldest_parked();
   // One that is refused at once has no slot of its own.
   uint32_t live_of(RequestId id) const {
     return id.seq == submitting_.seq ? submitting_live_ : live_of_slot_[id.slot];
@@ -101,7 +103,6 @@ class Simulation {
   std::vector<uint32_t> live_of_slot_;  // by RequestId::slot
   RequestId submitting_;
   uint32_t submitting_live_ = kNone;
-  std::deque<std::pair<uint32_t, uint64_t>> parked_order_;  // live and number, by arrival
   std::vector<ServerEvent> events_;
   std::vector<Decision> decisions_;
   std::unordered_set<uint64_t> blocks_seen_;
@@ -248,14 +249,11 @@ void Simulation::arrive() {
     servers_[slot].add_ghost(now_, r.ghost, r.record.prompt, r.record.output);
   waits(index, 1);
   ++waiting_[*r.kind->eligible];
-  r.parked = true;
-  r.parked_since = now_;
-  measures_.parked(since_start(now_), r.record.band, ++parked_[r.record.band]);
+  park(r);
   const Submission submission = submissions_->submission(*r.kind, arrival, r.prefix);
   r.id = engine_->submit(now_, submission);
   submitting_ = r.id;
   submitting_live_ = index;
-  parked_order_.emplace_back(index, r.number);
   act();
   if (live_[index].number == number) {
     if (submitting_.slot >= live_of_slot_.size()) live_of_slot_.resize(submitting_.slot + 1, kNone);
@@ -356,8 +354,7 @@ void Simulation::act() {
 void Simulation::dispatch(const Decision& decision, uint32_t index) {
   Live& r = live_[index];
   const uint32_t server = decision.endpoint;
-  const RoomHistory& room = rooms_[*r.kind->eligible];
-  r.parked_with_room += room.with_room(r.parked_since, now_, r.record.prompt);
+  r.parked_with_room += with_room(r) - r.room_before;
   r.parked = false;
   measures_.parked(since_start(now_), r.record.band, --parked_[r.record.band]);
   r.record.dispatched = since_start(now_);
@@ -367,10 +364,7 @@ void Simulation::dispatch(const Decision& decision, uint32_t index) {
       servers_[server].submit(now_, {index, r.record.prompt, r.record.output, r.prefix});
   if (answer == ModelServer::Answer::kQueued) return hear(server);
   if (answer == ModelServer::Answer::kFull) {
-    r.parked = true;
-    r.parked_since = now_;
-    parked_order_.emplace_back(index, r.number);
-    measures_.parked(since_start(now_), r.record.band, ++parked_[r.record.band]);
+    park(r);
     engine_->requeue(now_, r.id, Engine::Requeue::kRejected);
     return;
   }
@@ -378,6 +372,16 @@ void Simulation::dispatch(const Decision& decision, uint32_t index) {
   --waiting_[*r.kind->eligible];
   engine_->complete(now_, r.id, {.outcome = Outcome::kCompleted, .made_nothing = true});
   end(index, Outcome::kCompleted);
+}
+
+void Simulation::park(Live& r) {
+  r.parked = true;
+  r.room_before = with_room(r);
+  measures_.parked(since_start(now_), r.record.band, ++parked_[r.record.band]);
+}
+
+TimeNs Simulation::with_room(const Live& r) const {
+  return rooms_[*r.kind->eligible].with_room(now_, r.record.prompt);
 }
 
 void Simulation::waits(uint32_t index, int by) {
@@ -428,22 +432,11 @@ void Simulation::server_changed(uint32_t server) {
 
 // The largest prompt that some server of each class would let in now.
 void Simulation::note_room() {
-  const TimeNs oldest = oldest_parked();
   for (size_t c = 0; c < members_.size(); ++c) {
     uint32_t most = 0;
     for (const uint32_t slot : members_[c]) most = std::max(most, room_[slot]);
-    rooms_[c].set(now_, most, oldest);
+    rooms_[c].set(now_, most);
   }
-}
-
-TimeNs Simulation::oldest_parked() {
-  while (!parked_order_.empty()) {
-    const auto& [index, number] = parked_order_.front();
-    const Live& r = live_[index];
-    if (r.number == number && r.parked) return r.parked_since;
-    parked_order_.pop_front();
-  }
-  return now_;
 }
 
 // Servers without work, and free slots, while eligible work waits somewhere.
