@@ -25,6 +25,7 @@ class RoomHistory {
     since_ = now;
     now_ = prompt;
   }
+  uint32_t now() const { return now_; }
   // For how long there has been room for a prompt of so many tokens until now, in all.
   TimeNs with_room(TimeNs now, uint32_t prompt) const {
     const size_t size = Histogram::bin_of(prompt);

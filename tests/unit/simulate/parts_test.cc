@@ -6,6 +6,7 @@
 #include <random>
 
 #include "core/picker.h"
+#include "host/simulate/earliest.h"
 #include "host/simulate/fairness.h"
 #include "host/simulate/histogram.h"
 #include "host/simulate/prefix_cache.h"
@@ -148,6 +149,22 @@ TEST(Fairness, WhoAsksForNoMoreIsNotBehindInAWindow) {
 TEST(Fairness, OfNobodyIsEven) {
   EXPECT_EQ(fairness_of({}, 1).jain, 1);
   EXPECT_EQ(fairness_of({tenant({}, {}, {})}, 1).accumulated_gap, 0);
+}
+
+TEST(Earliest, IsTheFirstOfTheLeast) {
+  for (const uint32_t count : {1U, 2U, 5U, 8U, 100U}) {
+    Random random(count);
+    Earliest earliest(count);
+    EXPECT_EQ(earliest.at(), kNever);
+    std::vector<TimeNs> due(count, kNever);
+    for (int i = 0; i < 1000; ++i) {
+      const auto index = static_cast<uint32_t>(random.next() % count);
+      earliest.set(index, due[index] = random.next() % 8 == 0 ? kNever : random.next() % 20);
+      const auto least = std::ranges::min_element(due);
+      ASSERT_EQ(earliest.at(), *least);
+      ASSERT_EQ(earliest.index(), least - due.begin());
+    }
+  }
 }
 
 TEST(RoomHistory, CountsWhatWasLargeEnoughWhile) {
