@@ -72,6 +72,7 @@ bool Exchange::note_protocol(const pb::ProcessingRequest& message) {
   request_mode_ = protocol.request_body_mode();
   answer_mode_ = protocol.response_body_mode();
   sends_unasked_ = protocol.send_body_without_waiting_for_header_response();
+  if (answer_mode_ == ProcessingMode::NONE || answer_comes_in_one()) context_.answer_is_seen_late();
   for (const BodyMode mode : {request_mode_, answer_mode_}) {
     if (mode >= ProcessingMode::NONE && mode <= ProcessingMode::FULL_DUPLEX_STREAMED) continue;
     end({grpc::StatusCode::INVALID_ARGUMENT,

@@ -32,7 +32,9 @@ inline constexpr uint64_t kUpstreamIdleNs = 30 * kSecondNs;  // an upstream conn
 inline constexpr size_t kUpstreamIdleMax = 256;  // such connections, per endpoint and thread
 inline constexpr uint64_t kAcceptPauseNs =
     100'000'000;                                 // after accept failed for want of descriptors
-inline constexpr uint32_t kProgressEvents = 16;  // events of a stream between two progress reports
+// Events of a stream between two progress reports. The first event is reported at once: it shows
+// that the prompt is done.
+inline constexpr uint32_t kProgressEvents = 16;
 inline constexpr size_t kConnectionsMax = 100'000;  // clients at a time, per server
 
 }  // namespace sluice

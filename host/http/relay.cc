@@ -142,7 +142,7 @@ Task<RelayResult> Relay::run() {
       done_ = true;
       c_.usage.finish(payload_);
       c_.upstream_done(c_.parser.keep_alive() && c_.connection.buffer.size() == 0);
-    } else if (c_.usage.data_events() >= reported + kProgressEvents) {
+    } else if (c_.usage.data_events() >= reported + (reported == 0 ? 1 : kProgressEvents)) {
       reported = c_.usage.data_events();
       c_.progress();
     }

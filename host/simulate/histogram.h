@@ -62,14 +62,16 @@ class Histogram {
     }
   }
 
- private:
-  static constexpr uint32_t kBits = 7;  // 128 bins an octave
+  // Also of other numbers than microseconds.
   static size_t bin_of(uint64_t us) {
     us = std::min<uint64_t>(us, (uint64_t{1} << 38) - 1);
     if (us < (1U << kBits)) return us;
     const auto shift = static_cast<uint32_t>(std::bit_width(us)) - kBits - 1;
     return (static_cast<size_t>(shift) << kBits) + static_cast<size_t>(us >> shift);
   }
+
+ private:
+  static constexpr uint32_t kBits = 7;  // 128 bins an octave
   static double middle_s(size_t bin) {
     if (bin < (2U << kBits)) return static_cast<double>(bin) / 1e6;
     const size_t shift = (bin >> kBits) - 1;

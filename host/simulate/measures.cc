@@ -70,6 +70,7 @@ void Measures::each_group(const RequestRecord& r, F&& f) {
 }
 
 void Measures::arrived(TimeNs now, const RequestRecord& r) {
+  first_arrival_ = std::min(first_arrival_, now);
   each_group(r, [](Group& g) { ++g.requests; });
   if (const Tenant& t = tenants_[r.tenant]; t.timed)
     tenants_over_time_.add_amount(t.asked, now, now, service(r.prompt, r.output));
@@ -178,7 +179,7 @@ RunResult Measures::result(TimeNs last_arrival, TimeNs now) {
     if (t.timed) tell_again(tenants_over_time_, t.waited);
 
   out.simulated_s = seconds(now);
-  out.window_from_s = seconds(options_.warmup_ns);
+  out.window_from_s = seconds(window_from());
   out.window_to_s = std::max(seconds(last_arrival), out.window_from_s);
   out.slo_ttft_s = seconds(options_.slo_ttft_ns);
   out.slo_itl_s = seconds(options_.slo_itl_ns);
@@ -194,9 +195,11 @@ RunResult Measures::result(TimeNs last_arrival, TimeNs now) {
   out.output_tokens_per_s = rate(made_output_);
   out.tokens_per_s = rate(made_prompt_) + out.output_tokens_per_s;
   out.requests_per_s = rate(made_requests_);
-  const double window = std::max(out.window_to_s - out.window_from_s, 1e-9);
-  out.offered_tokens_per_s = static_cast<double>(offered_tokens_) / window;
-  out.offered_requests_per_s = static_cast<double>(offered_requests_) / window;
+  // Arrivals of one moment are no rate.
+  if (const double window = out.window_to_s - out.window_from_s; window > 0) {
+    out.offered_tokens_per_s = static_cast<double>(offered_tokens_) / window;
+    out.offered_requests_per_s = static_cast<double>(offered_requests_) / window;
+  }
   out.idle_while_waiting_s = unused_server_ns_ / kNsPerS;
   out.slots_while_waiting_s = unused_slot_ns_ / kNsPerS;
   if (all_.prompt_tokens != 0)
@@ -227,7 +230,7 @@ RunResult Measures::result(TimeNs last_arrival, TimeNs now) {
     servers_[i].mean_kv_used = mean(out.kv_used[i]);
   }
 
-  // Tenants by service; those beyond the limit are added up.
+  // Tenants by service. Who got least is not shown beyond the limit, but is not treated fairly either.
   std::vector<size_t> order(tenants_.size());
   std::iota(order.begin(), order.end(), 0);
   std::ranges::stable_sort(order, [&](size_t a, size_t b) {
@@ -237,7 +240,7 @@ RunResult Measures::result(TimeNs last_arrival, TimeNs now) {
   std::vector<TenantService> services;
   for (const size_t i : order) {
     const Tenant& t = tenants_[i];
-    if (!t.timed || services.size() == kTenantsMax) continue;
+    if (!t.timed) continue;
     TenantService& s = services.emplace_back();
     s.weight = t.weight;
     s.served = tenants_over_time_.sums(t.served);
@@ -246,6 +249,7 @@ RunResult Measures::result(TimeNs last_arrival, TimeNs now) {
     for (double& w : s.waited) w /= tenant_step * kNsPerS;
     for (std::vector<double>* values : {&s.served, &s.asked, &s.waited})
       keep_window(*values, out, tenant_step);
+    if (out.tenants.size() == kTenantsMax) continue;
     Series& series = out.service.emplace_back();
     series.name = t.group.name;
     double sum = 0;

@@ -19,7 +19,7 @@ namespace sluice::simulate {
 inline constexpr size_t kTenantsTimedMax = 200;  // whose service is kept over time
 
 struct MeasureOptions {
-  TimeNs warmup_ns = 0;  // latencies are of requests that arrive after it
+  TimeNs warmup_ns = 0;  // from the first arrival; latencies are of requests that arrive after it
   TimeNs slo_ttft_ns = 1'000'000'000, slo_itl_ns = 100'000'000;
 };
 
@@ -63,7 +63,10 @@ class Measures {
     bool timed = false;
     size_t served = 0, asked = 0, waited = 0;  // in tenants_over_time_
   };
-  bool in_window(const RequestRecord& r) const { return r.arrival >= options_.warmup_ns; }
+  bool in_window(const RequestRecord& r) const { return r.arrival >= window_from(); }
+  TimeNs window_from() const {
+    return (first_arrival_ == kNever ? 0 : first_arrival_) + options_.warmup_ns;
+  }
   double service(uint64_t prompt, uint64_t output) const {
     return static_cast<double>(prompt) + static_cast<double>(output) * output_cost_;
   }
@@ -74,6 +77,7 @@ class Measures {
   const Setup& setup_;
   MeasureOptions options_;
   double output_cost_;
+  TimeNs first_arrival_ = kNever;
   Group all_;
   std::vector<Group> bands_;
   std::vector<Tenant> tenants_;

@@ -67,7 +67,7 @@ TimeNs ModelServer::prefill_alone(uint32_t prompt, uint32_t cached) const {
   const uint64_t tokens = prompt - std::min(cached, prompt - 1);
   const uint64_t steps = model_.chunked_prefill ? (tokens - 1) / model_.max_prefill_tokens + 1 : 1;
   const auto& cost = model_.prefill_ps;
-  return seen_at(steps * cost.base + tokens * cost.per_token +
+  return whole_ns(steps * cost.base + tokens * cost.per_token +
                  squares(prompt - tokens, prompt) * cost.per_token_sq);
 }
 
@@ -75,6 +75,8 @@ TimeNs ModelServer::prefill_alone(uint32_t prompt, uint32_t cached) const {
 
 // What comes next, from START_PS on: whoever waits is let in, then one step, or a run of them.
 void ModelServer::plan(uint64_t start_ps) {
+  epoch_ += start_ps / kPsPerNs;
+  start_ps %= kPsPerNs;
   start_ps_ = start_ps;
   threw_out_ = make_place();
   admit();
@@ -164,7 +166,8 @@ void ModelServer::finish_plan() {
 
 void ModelServer::cut_run(TimeNs now, bool even_if_full) {
   if (plan_ == Plan::kNone) {
-    plan(now * kPsPerNs);
+    epoch_ = now;
+    plan(0);
   } else if (plan_ == Plan::kDecode &&
              (even_if_full || running() < model_.max_running)) {
     run_steps_ = std::min(run_steps_, steps_by(now) + 1);
@@ -186,7 +189,8 @@ uint64_t ModelServer::run_ps(uint64_t steps) const {
 
 // Steps of the run that are done by now.
 uint64_t ModelServer::steps_by(TimeNs now) const {
-  const uint64_t elapsed = now * kPsPerNs - std::min(now * kPsPerNs, start_ps_);
+  const uint64_t now_ps = (now - std::min(now, epoch_)) * kPsPerNs;
+  const uint64_t elapsed = now_ps - std::min(now_ps, start_ps_);
   uint64_t low = 0, high = std::min(run_steps_, elapsed / step_ps());
   while (low < high) {
     const uint64_t middle = (low + high + 1) / 2;

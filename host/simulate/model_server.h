@@ -6,7 +6,8 @@
 // the next event that somebody can see are reckoned at once, so that the cost of simulating goes
 // with requests and not with tokens.
 // Threads: one. Time: `now` never runs backwards, and advance(now) comes before any other call at
-// that time. Units: nanoseconds outside, picoseconds inside. Complexity: O(log running) an event.
+// that time. Units: nanoseconds outside; picoseconds inside, since a moment that moves along, so that
+// a run may last for years. Complexity: O(log running) an event.
 // It shares nothing with host/sim_server, so that each can be checked against the other.
 #pragma once
 
@@ -79,8 +80,9 @@ class ModelServer {
 
  private:
   static constexpr uint64_t kPsPerNs = 1000;
+  static TimeNs whole_ns(uint64_t ps) { return (ps + kPsPerNs - 1) / kPsPerNs; }
   // A moment inside as others see it: not before it has come.
-  static TimeNs seen_at(uint64_t ps) { return (ps + kPsPerNs - 1) / kPsPerNs; }
+  TimeNs seen_at(uint64_t ps) const { return epoch_ + whole_ns(ps); }
 
   struct Sequence {
     Job job;
@@ -159,6 +161,7 @@ class ModelServer {
   bool threw_out_ = false;  // somebody, before the step under way: nobody is let in to it
 
   Plan plan_ = Plan::kNone;
+  TimeNs epoch_ = 0;  // what the moments below are since; not after the plan's start
   uint64_t start_ps_ = 0, end_ps_ = 0;
   uint64_t run_steps_ = 0;  // of kDecode
   TimeNs next_at_ = kNever;

@@ -74,6 +74,14 @@ Result<void> check_bands(const Setup& setup, const traces::TraceOptions& options
   return {};
 }
 
+// Whether FILE is about to be written over though it is what is replayed.
+Result<void> check_output(const std::filesystem::path& file, const std::filesystem::path& trace) {
+  std::error_code not_there;
+  if (!std::filesystem::equivalent(file, trace, not_there)) return {};
+  return Error{fmt::format("{}: error: this is the trace itself; choose another directory with --out",
+                           file.string())};
+}
+
 // The run of one configuration; its requests.csv goes to DIRECTORY.
 Result<RunResult> run_once(const Setup& setup, const ReplayOptions& options, bool direct,
                            const std::string& label, const std::filesystem::path& directory) {
@@ -85,7 +93,9 @@ Result<RunResult> run_once(const Setup& setup, const ReplayOptions& options, boo
   std::filesystem::create_directories(directory, error);
   if (error)
     return Error{fmt::format("{}: error: cannot be made: {}", directory.string(), error.message())};
-  auto csv = RequestsCsv::open((directory / "requests.csv").string());
+  const std::filesystem::path requests = directory / "requests.csv";
+  if (auto fine = check_output(requests, options.trace); !fine) return Error{fine.error()};
+  auto csv = RequestsCsv::open(requests.string());
   if (!csv) return Error{csv.error()};
 
   const ProgressBar bar(label);

@@ -79,7 +79,7 @@ struct RunResult {
   double tokens_per_s = 0, output_tokens_per_s = 0, requests_per_s = 0;  // made in the window
   double offered_tokens_per_s = 0, offered_requests_per_s = 0;           // that arrived in it
   double idle_while_waiting_s = 0;   // server seconds without work while eligible work waited
-  double slots_while_waiting_s = 0;  // slot seconds free while work that fits waited
+  double slots_while_waiting_s = 0;  // slot seconds free while eligible work waited
   // Cached prompt tokens over all; of one cache as large as all servers' together; of a boundless one.
   double hit_rate = 0, pooled_hit_rate = 0, ideal_hit_rate = 0;
   Group all;

@@ -2,17 +2,22 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "host/config/document.h"
 #include "host/config/sections.h"
+#include "host/traces/limits.h"
 
 namespace sluice::simulate {
 namespace {
 
-constexpr double kMillisMax = 1e7;    // of any one figure: some three hours
+constexpr double kMillisMax = 1e7;  // of any one figure: some three hours
 constexpr double kPsPerMilli = 1e9;
 constexpr int64_t kTokensMax = 1'000'000'000;
+// What the largest step of all may take, so that sums of picoseconds fit their 64 bits.
+constexpr double kPrefillMaxMs = 1e9;  // 11 days
+constexpr double kStepMaxMs = 1e8;     // 28 hours; kProgressTokens of them may follow in one go
 
 void read_ps(config::TableReader& table, std::string_view key, uint64_t& out) {
   double millis = 0;
@@ -30,6 +35,32 @@ void read_times(config::TableReader& server, std::string_view key, const char* e
   } else {
     server.require(key, example);
   }
+}
+
+// The longest times are those of a full batch of the longest requests that traces have.
+void check_times(config::TableReader& table, const ServerModel& s) {
+  const auto kv = static_cast<double>(s.kv_tokens);
+  const double longest = std::min(kv, 2.0 * traces::kTokensMax);
+  const double prompts = std::max(longest, std::min<double>(kv, s.max_prefill_tokens));
+  const auto& prefill = s.prefill_ps;
+  const auto& step = s.step_ps;
+  const double prefill_ms =
+      (static_cast<double>(prefill.base) + prompts * static_cast<double>(prefill.per_token) +
+       prompts * 2 * longest * static_cast<double>(prefill.per_token_sq)) /
+      kPsPerMilli;
+  const double step_ms = (static_cast<double>(step.base) +
+                          s.max_running * (static_cast<double>(step.per_sequence) +
+                                           longest * static_cast<double>(step.per_context_token))) /
+                         kPsPerMilli;
+  if (prefill_ms > kPrefillMaxMs)
+    table.error("prefill_ms",
+                fmt::format("a prefill of {:.0f} tokens would take over 11 days", prompts),
+                "these are milliseconds, and per_token_sq is of each pair of tokens");
+  if (step_ms > kStepMaxMs)
+    table.error("step_ms",
+                fmt::format("a step of {} sequences of {:.0f} tokens would take over 28 hours",
+                            s.max_running, longest),
+                "these are milliseconds");
 }
 
 void read_server(config::TableReader& table, std::vector<ServerModel>& servers) {
@@ -58,15 +89,16 @@ void read_server(config::TableReader& table, std::vector<ServerModel>& servers) 
   if (!table.read_integer("max_prefill_tokens", s.max_prefill_tokens, 1, kTokensMax))
     s.max_prefill_tokens = 8192;
   table.read_integer("max_waiting", s.max_waiting, 0, kTokensMax);
-  table.read_choice("admit", s.admit,
-                    {{"greedy", ServerModel::Admit::kGreedy},
-                     {"peak-memory", ServerModel::Admit::kPeakMemory}});
+  table.read_choice(
+      "admit", s.admit,
+      {{"greedy", ServerModel::Admit::kGreedy}, {"peak-memory", ServerModel::Admit::kPeakMemory}});
   table.read_integer("steps_between_prefills", s.steps_between_prefills, 0, 1'000'000);
   table.read_boolean("chunked_prefill", s.chunked_prefill);
   table.read_boolean("prefix_cache", s.prefix_cache);
   if (s.chunked_prefill && s.steps_between_prefills != 0)
     table.error("steps_between_prefills", "with chunked_prefill every step may prefill",
                 "leave out one of the two");
+  check_times(table, s);
   table.finish();
   for (int64_t i = 0; i < count && servers.size() < kServersMax; ++i) {
     servers.push_back(s);

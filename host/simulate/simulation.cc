@@ -1,20 +1,27 @@
 #include "host/simulate/simulation.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <ctime>
 #include <unordered_set>
 
 #include "core/engine.h"
 #include "core/picker.h"
+#include "host/simulate/earliest.h"
 #include "host/simulate/hindsight.h"
 #include "host/simulate/model_server.h"
 #include "host/simulate/room_history.h"
 #include "host/simulate/submissions.h"
+#include "host/traces/limits.h"
 
 namespace sluice::simulate {
 namespace {
 
 constexpr TimeNs kStart = 1'000'000'000;  // the engine's clock then: 0 means never
+// A trace lasts 10 years at most; what its servers are not done with a year later never ends.
+constexpr TimeNs kRunMaxNs = traces::kTraceMaxNs + TimeNs{365} * 24 * 3600 * 1'000'000'000;
+constexpr uint64_t kIdleScrapes = 1000;  // of a server in a row; then the clock jumps ahead
 constexpr uint64_t kProgressEvery = 4096;  // requests
 constexpr size_t kIdealBlocksMax = 16'000'000;
 
@@ -43,23 +50,26 @@ class Simulation {
     RequestRecord record;
     GhostId ghost;
     uint32_t client = kNone, server = kNone;
-    TimeNs parked_since = 0, parked_with_room = 0, queued_since = 0, queued = 0;
+    // ROOM_BEFORE: how long there had been room for it when it was parked.
+    TimeNs room_before = 0, parked_with_room = 0, queued_since = 0, queued = 0;
     bool parked = false;
     std::vector<uint64_t> prefix;
   };
 
   void start_servers();
-  TimeNs next_event();
   void arrive();
   void scrape(uint32_t server);
+  void skip_scrapes(TimeNs until);
   void hear(uint32_t server);
   void act();
   void dispatch(const Decision& decision, uint32_t live);
   void end(uint32_t live, Outcome outcome);
   void server_changed(uint32_t server);
-  void note_room();
+  void note_room(uint32_t server);
+  void park(Live& r);
+  TimeNs with_room(const Live& r) const;
+  void change_waiting(const Live& r, int by);
   void count_unused();
-  TimeNs oldest_parked();
   // One that is refused at once has no slot of its own.
   uint32_t live_of(RequestId id) const {
     return id.seq == submitting_.seq ? submitting_live_ : live_of_slot_[id.slot];
@@ -85,8 +95,9 @@ class Simulation {
   std::vector<uint32_t> waiting_;    // parked or in a server's queue, by class
   std::vector<uint32_t> room_;       // of each server
   std::vector<uint32_t> free_slots_;  // of each server
+  bool unused_changed_ = false;       // count_unused() has something to do
   std::vector<uint32_t> parked_;     // by band
-  std::vector<TimeNs> scrape_at_;
+  Earliest servers_due_, scrapes_due_;
   TimeNs now_ = kStart, last_arrival_ = kStart;
   uint64_t next_number_ = 1, under_way_ = 0, hash_ = 0;
   std::vector<Live> live_;
@@ -94,7 +105,6 @@ class Simulation {
   std::vector<uint32_t> live_of_slot_;  // by RequestId::slot
   RequestId submitting_;
   uint32_t submitting_live_ = kNone;
-  std::deque<std::pair<uint32_t, uint64_t>> parked_order_;  // live and number, by arrival
   std::vector<ServerEvent> events_;
   std::vector<Decision> decisions_;
   std::unordered_set<uint64_t> blocks_seen_;
@@ -114,10 +124,14 @@ Result<RunResult> Simulation::run() {
     const TimeNs arrival = trace_.next_at();
     const TimeNs arrives = arrival == kNever ? kNever : std::max(now_, kStart + arrival);
     if (arrives == kNever && under_way_ == 0) break;
-    const TimeNs served = next_event();
+    if (now_ - kStart > kRunMaxNs)
+      return Error{fmt::format(
+          "error: after 11 years {} requests are still under way; are the servers' times in "
+          "milliseconds?",
+          under_way_)};
+    if (under_way_ == 0) skip_scrapes(arrives);
+    const TimeNs served = servers_due_.at();
     const TimeNs due = engine_->next_deadline();
-    const auto scraped =
-        static_cast<uint32_t>(std::ranges::min_element(scrape_at_) - scrape_at_.begin());
     const TimeNs next = std::min({served, due, arrives});
     if (next == kNever) {
       // What is parked waits for what will never come.
@@ -126,18 +140,15 @@ Result<RunResult> Simulation::run() {
       continue;
     }
     // At the same moment servers come first, then time itself, then scrapes, then arrivals.
-    now_ = std::max(now_, std::min(next, scrape_at_[scraped]));
+    now_ = std::max(now_, std::min(next, scrapes_due_.at()));
     if (served <= now_) {
-      for (uint32_t server = 0; server < servers_.size(); ++server)
-        if (servers_[server].next_at() <= now_) {
-          hear(server);
-          act();
-        }
+      hear(servers_due_.index());
+      act();
     } else if (due <= now_) {
       engine_->advance(now_);
       act();
-    } else if (scrape_at_[scraped] <= now_) {
-      scrape(scraped);
+    } else if (scrapes_due_.at() <= now_) {
+      scrape(scrapes_due_.index());
     } else {
       arrive();
     }
@@ -155,6 +166,7 @@ Result<RunResult> Simulation::run() {
 void Simulation::start_servers() {
   const config::Pool& pool = setup_.config.pool;
   servers_.reserve(setup_.servers.size());
+  servers_due_ = scrapes_due_ = Earliest(setup_.servers.size());
   std::vector<ServedModels> served;
   for (uint32_t slot = 0; slot < setup_.servers.size(); ++slot) {
     servers_.emplace_back(setup_.servers[slot], ghosts_);
@@ -167,9 +179,9 @@ void Simulation::start_servers() {
     report.ints = label_hashes(setup_.pool, endpoint);
     report.kv_tokens_max = setup_.servers[slot].kv_tokens;
     // Not all at once, as scrapers of one process do not ask all at once either.
-    scrape_at_.push_back(kStart + pool.scrape_interval_ns * slot / setup_.servers.size());
+    scrapes_due_.set(slot, kStart + pool.scrape_interval_ns * slot / setup_.servers.size());
     pooled_blocks_max_ += setup_.servers[slot].kv_tokens / kBlockTokens;
-    room_.push_back(servers_[slot].room());
+    room_.push_back(0);
     free_slots_.push_back(setup_.servers[slot].max_running);
   }
   for (const ModelClasses::Change& change : classes_.update(now_, served)) {
@@ -185,14 +197,8 @@ void Simulation::start_servers() {
   waiting_.resize(members_.size());
   parked_.resize(setup_.pipeline.bands.size());
   submissions_ = std::make_unique<Submissions>(setup_, classes_.map());
-  note_room();
+  for (uint32_t slot = 0; slot < servers_.size(); ++slot) note_room(slot);
   act();
-}
-
-TimeNs Simulation::next_event() {
-  TimeNs next = kNever;
-  for (const ModelServer& server : servers_) next = std::min(next, server.next_at());
-  return next;
 }
 
 void Simulation::arrive() {
@@ -231,18 +237,17 @@ void Simulation::arrive() {
     end(index, Outcome::kRejectedUnknownModel);
     return;
   }
-  for (const uint32_t slot : members_[*r.kind->eligible])
+  for (const uint32_t slot : members_[*r.kind->eligible]) {
     servers_[slot].add_ghost(now_, r.ghost, r.record.prompt, r.record.output);
+    servers_due_.set(slot, servers_[slot].next_at());
+  }
   waits(index, 1);
-  ++waiting_[*r.kind->eligible];
-  r.parked = true;
-  r.parked_since = now_;
-  measures_.parked(since_start(now_), r.record.band, ++parked_[r.record.band]);
+  change_waiting(r, 1);
+  park(r);
   const Submission submission = submissions_->submission(*r.kind, arrival, r.prefix);
   r.id = engine_->submit(now_, submission);
   submitting_ = r.id;
   submitting_live_ = index;
-  parked_order_.emplace_back(index, r.number);
   act();
   if (live_[index].number == number) {
     if (submitting_.slot >= live_of_slot_.size()) live_of_slot_.resize(submitting_.slot + 1, kNone);
@@ -253,7 +258,7 @@ void Simulation::arrive() {
 
 // What the pool hears of a server.
 void Simulation::scrape(uint32_t server) {
-  scrape_at_[server] += setup_.config.pool.scrape_interval_ns;
+  scrapes_due_.set(server, scrapes_due_.at(server) + setup_.config.pool.scrape_interval_ns);
   engine_->report_asked(now_, server);
   EndpointReport& report = reports_[server];
   report.taken_ns = now_;
@@ -264,10 +269,22 @@ void Simulation::scrape(uint32_t server) {
   act();
 }
 
+// Nothing is under way UNTIL then: of the scrapes before it the last ones tell all that there is.
+void Simulation::skip_scrapes(TimeNs until) {
+  const TimeNs interval = setup_.config.pool.scrape_interval_ns;
+  if (until - std::min(until, scrapes_due_.at()) <= kIdleScrapes * interval) return;
+  for (uint32_t server = 0; server < servers_.size(); ++server) {
+    const TimeNs at = scrapes_due_.at(server);
+    const uint64_t left = (until - std::min(until, at)) / interval;
+    if (left > kIdleScrapes) scrapes_due_.set(server, at + (left - kIdleScrapes) * interval);
+  }
+}
+
 // What a server has done until now.
 void Simulation::hear(uint32_t server) {
   events_.clear();
   servers_[server].advance(now_, events_);
+  servers_due_.set(server, servers_[server].next_at());
   for (const ServerEvent& event : events_) {
     Live& r = live_[event.request];
     switch (event.kind) {
@@ -275,7 +292,7 @@ void Simulation::hear(uint32_t server) {
         r.record.admitted = since_start(event.at);
         r.record.cached = event.tokens;
         r.queued += event.at - r.queued_since;
-        --waiting_[*r.kind->eligible];
+        change_waiting(r, -1);
         measures_.waits(r.record.admitted, r.record.tenant, -1);
         break;
       case ServerEvent::Kind::kFirstToken:
@@ -306,10 +323,8 @@ void Simulation::hear(uint32_t server) {
 
 // Does what the engine decided.
 void Simulation::act() {
-  bool changed = false;
   while (!engine_->decisions().empty()) {
     decisions_.swap(engine_->decisions());
-    changed = true;
     for (const Decision& decision : decisions_) {
       const uint32_t index = live_of(decision.id);
       hash_ = Random::mix(hash_ ^ decision.id.seq ^ (uint64_t{decision.endpoint} << 40));
@@ -317,25 +332,24 @@ void Simulation::act() {
       if (decision.kind == Decision::Kind::kDispatch) {
         dispatch(decision, index);
       } else if (decision.kind == Decision::Kind::kEnd) {
-        --waiting_[*live_[index].kind->eligible];
+        change_waiting(live_[index], -1);
         end(index, decision.outcome);
       } else {
         servers_[live_[index].server].cancel(now_, index);
+        servers_due_.set(live_[index].server, servers_[live_[index].server].next_at());
         engine_->complete(now_, decision.id, {.outcome = Outcome::kRevoked});
         end(index, Outcome::kRevoked);
       }
     }
     decisions_.clear();
   }
-  if (changed) note_room();
   count_unused();
 }
 
 void Simulation::dispatch(const Decision& decision, uint32_t index) {
   Live& r = live_[index];
   const uint32_t server = decision.endpoint;
-  const RoomHistory& room = rooms_[*r.kind->eligible];
-  r.parked_with_room += room.with_room(r.parked_since, now_, r.record.prompt);
+  r.parked_with_room += with_room(r) - r.room_before;
   r.parked = false;
   measures_.parked(since_start(now_), r.record.band, --parked_[r.record.band]);
   r.record.dispatched = since_start(now_);
@@ -345,17 +359,24 @@ void Simulation::dispatch(const Decision& decision, uint32_t index) {
       servers_[server].submit(now_, {index, r.record.prompt, r.record.output, r.prefix});
   if (answer == ModelServer::Answer::kQueued) return hear(server);
   if (answer == ModelServer::Answer::kFull) {
-    r.parked = true;
-    r.parked_since = now_;
-    parked_order_.emplace_back(index, r.number);
-    measures_.parked(since_start(now_), r.record.band, ++parked_[r.record.band]);
+    park(r);
     engine_->requeue(now_, r.id, Engine::Requeue::kRejected);
     return;
   }
   // Its server answers 400, and that is an answer.
-  --waiting_[*r.kind->eligible];
+  change_waiting(r, -1);
   engine_->complete(now_, r.id, {.outcome = Outcome::kCompleted, .made_nothing = true});
   end(index, Outcome::kCompleted);
+}
+
+void Simulation::park(Live& r) {
+  r.parked = true;
+  r.room_before = with_room(r);
+  measures_.parked(since_start(now_), r.record.band, ++parked_[r.record.band]);
+}
+
+TimeNs Simulation::with_room(const Live& r) const {
+  return rooms_[*r.kind->eligible].with_room(now_, r.record.prompt);
 }
 
 void Simulation::waits(uint32_t index, int by) {
@@ -398,34 +419,37 @@ void Simulation::end(uint32_t index, Outcome outcome) {
 void Simulation::server_changed(uint32_t server) {
   ModelServer& s = servers_[server];
   measures_.server(since_start(now_), server, s.running(), s.waiting(), s.kv_used(now_));
-  room_[server] = s.room();
   const uint32_t taken = s.running() + s.waiting();
   free_slots_[server] = s.model().max_running - std::min(s.model().max_running, taken);
-  note_room();
+  unused_changed_ = true;
+  note_room(server);
 }
 
-// The largest prompt that some server of each class would let in now.
-void Simulation::note_room() {
-  const TimeNs oldest = oldest_parked();
+// What SERVER would let in now, and so the largest prompt that some server of its classes would.
+void Simulation::note_room(uint32_t server) {
+  const uint32_t before = room_[server];
+  const uint32_t room = room_[server] = servers_[server].room();
   for (size_t c = 0; c < members_.size(); ++c) {
-    uint32_t most = 0;
-    for (const uint32_t slot : members_[c]) most = std::max(most, room_[slot]);
-    rooms_[c].set(now_, most, oldest);
+    if (!member_sets_[c][server]) continue;
+    uint32_t most = std::max(room, rooms_[c].now());
+    if (room < before && before == most) {
+      most = 0;
+      for (const uint32_t slot : members_[c]) most = std::max(most, room_[slot]);
+    }
+    rooms_[c].set(now_, most);
   }
 }
 
-TimeNs Simulation::oldest_parked() {
-  while (!parked_order_.empty()) {
-    const auto& [index, number] = parked_order_.front();
-    const Live& r = live_[index];
-    if (r.number == number && r.parked) return r.parked_since;
-    parked_order_.pop_front();
-  }
-  return now_;
+void Simulation::change_waiting(const Live& r, int by) {
+  uint32_t& waiting = waiting_[*r.kind->eligible];
+  const bool any = waiting != 0;
+  waiting = static_cast<uint32_t>(static_cast<int>(waiting) + by);
+  if (any != (waiting != 0)) unused_changed_ = true;
 }
 
 // Servers without work, and free slots, while eligible work waits somewhere.
 void Simulation::count_unused() {
+  if (!std::exchange(unused_changed_, false)) return;
   Measures::ServerSet wanted;
   for (size_t c = 0; c < members_.size(); ++c)
     if (waiting_[c] != 0) wanted |= member_sets_[c];

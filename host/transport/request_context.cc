@@ -123,7 +123,7 @@ void RequestContext::narrow(std::optional<std::vector<uint32_t>> only) {
 void RequestContext::submit(std::shared_ptr<Waiter> waiter) {
   record.parked = true;
   Submission submission = routed_.submission(eligible_);
-  submission.streams = facts_.stream && counts_events();
+  submission.streams = facts_.stream && counts_events() && !answer_seen_late_;
   if (only_) submission.only = *only_;
   id_ = services_.scheduler.submit(submission, std::move(waiter));
   routed_.prefix = {};  // the engine has its own

@@ -80,6 +80,8 @@ class RequestContext {
   void note_usage(const UsageReader& usage);
   // Nothing of its body will be seen: that no events were counted says nothing.
   void answer_is_unseen() { answer_unseen_ = true; }
+  // Nothing of it will be seen before its end: it cannot be told when it begins. Before submit().
+  void answer_is_seen_late() { answer_seen_late_ = true; }
 
   // Every model that is configured or that endpoints list, each once.
   std::vector<std::string> models() const;
@@ -115,7 +117,7 @@ class RequestContext {
   std::optional<std::vector<uint32_t>> only_;
   ClassId eligible_ = 0;
   BodyEdits edits_;
-  bool usage_injected_ = false, answer_unseen_ = false;
+  bool usage_injected_ = false, answer_unseen_ = false, answer_seen_late_ = false;
   RequestId id_;  // 0 = never submitted, or ended
   TokenUsage usage_;
   uint32_t data_events_ = 0;

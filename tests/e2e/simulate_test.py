@@ -139,6 +139,14 @@ class Simulate(harness.E2eTest):
         self.assertAlmostEqual(bands["critical"], 100, delta=35)
         self.assertEqual({t["name"] for t in runs[0]["tenants"]}, {f"tenant-{i}" for i in range(4)})
 
+    def test_the_trace_is_never_written_over(self):
+        rows = open(self.trace).read()
+        trace = self.write("requests.csv", rows)
+        done = self.simulate(trace=trace, out=self.directory.name)
+        self.assertEqual(done.returncode, harness.EXIT_RUNTIME, done.stderr)
+        self.assertIn("--out", done.stderr)
+        self.assertEqual(open(trace).read(), rows)
+
     def test_what_is_wrong_is_said_and_has_its_exit_code(self):
         bad = self.write("bad.toml", "schema = 1\n[[band]]\nnam = 3\n")
         unknown = self.write("unknown.toml", open(self.pipeline).read().replace(

@@ -575,20 +575,45 @@ TEST_F(ExchangeTest, AnAnswerThatIsNotShownAsItComesMayTakeAsLongAsItLikes) {
   }
 }
 
+constexpr char kAsksForAStream[] =
+    R"({"model":"m","stream":true,"max_tokens":500,"messages":[{"role":"user","content":"hi"}]})";
+
 TEST_F(ExchangeTest, AStreamThatIsNotShownIsNotFree) {
-  const std::string asks_for_a_stream =
-      R"({"model":"m","stream":true,"max_tokens":500,"messages":[{"role":"user","content":"hi"}]})";
   for (const BodyMode mode : {ProcessingMode::NONE, ProcessingMode::FULL_DUPLEX_STREAMED}) {
     const auto stream = rig.open();
     const uint64_t before = rig.stats().total.served_cost;
     stream->send(with_modes(post(), ProcessingMode::FULL_DUPLEX_STREAMED, mode));
-    stream->send(request_body(asks_for_a_stream));
+    stream->send(request_body(kAsksForAStream));
     stream->send(ok("text/event-stream"));
     const bool shown = mode != ProcessingMode::NONE;
     if (shown) stream->send(response_body("", true));
     stream->exchange().closed();
     // Of one that was shown to be empty nothing is owed, of the other nobody knows.
     EXPECT_EQ(rig.stats().total.served_cost - before == 0, shown);
+  }
+}
+
+TEST_F(ExchangeTest, AnAnswersFirstEventShowsThatItsPromptIsDone) {
+  const auto stream = rig.open();
+  stream->send(post());
+  stream->send(request_body(kAsksForAStream));
+  EXPECT_NE(rig.stats().endpoints[0].prefill_tokens, 0u);
+  stream->send(ok("text/event-stream"));
+  EXPECT_NE(rig.stats().endpoints[0].prefill_tokens, 0u);
+  stream->send(response_body("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n", false));
+  EXPECT_EQ(rig.stats().endpoints[0].prefill_tokens, 0u);
+  stream->exchange().closed();
+}
+
+TEST_F(ExchangeTest, APromptWhoseAnswerIsNotShownAsItComesTakesNoRoom) {
+  for (const BodyMode mode :
+       {ProcessingMode::NONE, ProcessingMode::BUFFERED, ProcessingMode::BUFFERED_PARTIAL}) {
+    const auto stream = rig.open();
+    stream->send(with_modes(post(), ProcessingMode::FULL_DUPLEX_STREAMED, mode));
+    stream->send(request_body(kAsksForAStream));
+    EXPECT_EQ(rig.stats().total.in_flight, 1u);
+    EXPECT_EQ(rig.stats().endpoints[0].prefill_tokens, 0u);
+    stream->exchange().closed();
   }
 }
 

@@ -159,6 +159,29 @@ TEST_F(ParkingTest, AClientThatLeavesAStreamEndsIt) {
   EXPECT_TRUE(eventually([&] { return ended(Outcome::kClientGone) == 1; }));
 }
 
+// Until its first event the server is busy with the prompt; not for longer.
+TEST_F(ParkingTest, AnAnswersFirstEventShowsThatItsPromptIsDone) {
+  std::promise<void> asked_for, over;
+  add_server([&](RawSocket& socket) {
+    socket.read_message();
+    asked_for.get_future().wait();
+    socket.send(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+    socket.send(chunk("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"));
+    over.get_future().wait();
+  });
+  const Running running = start();
+  const auto client = connect();
+  client->send(post(R"({"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]})"));
+  const auto prefills = [&] { return stats().endpoints[0].prefill_tokens != 0; };
+  EXPECT_TRUE(eventually(prefills));
+  asked_for.set_value();
+  EXPECT_TRUE(client->receive_until("\"a\""));
+  EXPECT_TRUE(eventually([&] { return !prefills(); }));
+  EXPECT_EQ(stats().total.in_flight, 1u);
+  over.set_value();
+}
+
 TEST_F(ParkingTest, ExpiresByItsBandsTtl) {
   pipeline.bands[0].ttl_ns = 60'000'000;
   fill();

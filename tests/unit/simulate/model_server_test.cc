@@ -75,6 +75,19 @@ TEST_F(ModelServerTest, OneRequestTakesItsPrefillAndAStepForEachFurtherToken) {
   EXPECT_EQ(server_->prefill_alone(100, 0), 110 * kMs);
 }
 
+// 64 bits of picoseconds are 213 days.
+TEST_F(ModelServerTest, YearsFromTheBeginningTimesAreAsExact) {
+  constexpr TimeNs kYear = TimeNs{365} * 24 * 3600 * 1000 * kMs;
+  start(plain());
+  submit(0, 1, 100, 11);
+  submit(9 * kYear, 2, 100, 11);
+  run();
+  EXPECT_EQ(finished_[1], 210 * kMs);
+  EXPECT_EQ(admitted_[2], 9 * kYear);
+  EXPECT_EQ(first_[2], 9 * kYear + 110 * kMs);
+  EXPECT_EQ(finished_[2], 9 * kYear + 210 * kMs);
+}
+
 TEST_F(ModelServerTest, StepsCostWhatTheirSequencesAndContextDo) {
   ServerModel m = plain();
   m.step_ps = {10 * kPsPerMs, kPsPerMs, kPsPerMs / 100};

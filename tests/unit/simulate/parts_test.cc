@@ -5,6 +5,8 @@
 #include <cmath>
 #include <random>
 
+#include "core/picker.h"
+#include "host/simulate/earliest.h"
 #include "host/simulate/fairness.h"
 #include "host/simulate/histogram.h"
 #include "host/simulate/prefix_cache.h"
@@ -149,24 +151,54 @@ TEST(Fairness, OfNobodyIsEven) {
   EXPECT_EQ(fairness_of({tenant({}, {}, {})}, 1).accumulated_gap, 0);
 }
 
-TEST(RoomHistory, CountsWhatWasLargeEnoughWhile) {
-  RoomHistory h;
-  h.set(0, 100, 0);
-  h.set(10, 0, 0);
-  h.set(30, 50, 0);
-  EXPECT_EQ(h.with_room(0, 40, 50), 20u);
-  EXPECT_EQ(h.with_room(0, 40, 51), 10u);
-  EXPECT_EQ(h.with_room(5, 40, 1), 15u);
-  EXPECT_EQ(h.with_room(35, 40, 1), 5u);
-  EXPECT_EQ(h.with_room(40, 40, 1), 0u);
+TEST(Earliest, IsTheFirstOfTheLeast) {
+  for (const uint32_t count : {1U, 2U, 5U, 8U, 100U}) {
+    Random random(count);
+    Earliest earliest(count);
+    EXPECT_EQ(earliest.at(), kNever);
+    std::vector<TimeNs> due(count, kNever);
+    for (int i = 0; i < 1000; ++i) {
+      const auto index = static_cast<uint32_t>(random.next() % count);
+      earliest.set(index, due[index] = random.next() % 8 == 0 ? kNever : random.next() % 20);
+      const auto least = std::ranges::min_element(due);
+      ASSERT_EQ(earliest.at(), *least);
+      ASSERT_EQ(earliest.index(), least - due.begin());
+    }
+  }
 }
 
-TEST(RoomHistory, ForgetsWhatNobodyAsksAbout) {
+TEST(RoomHistory, CountsWhatWasLargeEnoughWhile) {
   RoomHistory h;
-  for (TimeNs at = 0; at < 1000; at += 10) h.set(at, at % 20 == 0 ? 1 : 0, 500);
-  EXPECT_EQ(h.with_room(500, 1000, 1), 250u);
-  h.set(1000, 5, 1000);
-  EXPECT_EQ(h.with_room(0, 1000, 1), 0u);
+  h.set(0, 100);
+  const TimeNs at_5 = h.with_room(5, 1);
+  h.set(10, 0);
+  h.set(30, 50);
+  EXPECT_EQ(h.with_room(40, 50), 20u);
+  EXPECT_EQ(h.with_room(40, 51), 10u);
+  EXPECT_EQ(h.with_room(40, 101), 0u);
+  EXPECT_EQ(h.with_room(40, 1) - at_5, 15u);
+  EXPECT_EQ(h.with_room(40, 1) - h.with_room(35, 1), 5u);
+}
+
+TEST(RoomHistory, IsWhatASumOverAllChangesSays) {
+  Random random(7);
+  RoomHistory h;
+  std::vector<std::pair<TimeNs, uint32_t>> changes;
+  TimeNs now = 0;
+  for (int i = 0; i < 500; ++i) {
+    now += random.next() % 100;
+    changes.emplace_back(now, static_cast<uint32_t>(random.next() % 250));
+    h.set(now, changes.back().second);
+  }
+  for (uint32_t prompt = 1; prompt < 256; prompt += 3) {
+    TimeNs sum = 0;
+    for (size_t i = 0; i < changes.size(); ++i)
+      if (changes[i].second >= prompt)
+        sum += (i + 1 < changes.size() ? changes[i + 1].first : now + 10) - changes[i].first;
+    EXPECT_EQ(h.with_room(now + 10, prompt), sum) << prompt;
+  }
+  h.set(now + 20, UINT32_MAX);
+  EXPECT_EQ(h.with_room(now + 50, UINT32_MAX), 30u);
 }
 
 TEST(PrefixCache, KeepsWhatIsHeldAndForgetsTheOldestOfTheRest) {

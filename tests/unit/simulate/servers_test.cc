@@ -77,13 +77,29 @@ TEST(Servers, WhatIsWrongIsSaidAtItsPlace) {
               HasSubstr("prefill_ms.base"));
   EXPECT_THAT(load("[[server]]\nprefill_ms = { base = 1 }\nstep_ms = {}\nkv_tokens = 5\n").messages,
               HasSubstr("a step must take some time"));
-  EXPECT_THAT(load(std::string("[[server]]\nchunked_prefill = true\nsteps_between_prefills = 3\n") +
-                   kTimes)
-                  .messages,
-              HasSubstr("every step may prefill"));
+  EXPECT_THAT(
+      load(std::string("[[server]]\nchunked_prefill = true\nsteps_between_prefills = 3\n") + kTimes)
+          .messages,
+      HasSubstr("every step may prefill"));
   EXPECT_THAT(load("[[server]\n").messages, HasSubstr("error"));
   EXPECT_THAT(load(std::string("[[server]]\ncount = 100000\n") + kTimes).messages,
               HasSubstr("count"));
+}
+
+// In 64 bits of picoseconds these would come out short.
+TEST(Servers, TimesThatAreFarTooLongAreSaid) {
+  const std::string big = "kv_tokens = 1000000000\n";
+  EXPECT_THAT(load("[[server]]\nprefill_ms = { per_token_sq = 1 }\nstep_ms = { base = 1 }\n" + big)
+                  .messages,
+              HasSubstr("a prefill of 2000000 tokens would take over 11 days"));
+  EXPECT_THAT(
+      load("[[server]]\nprefill_ms = { per_token = 1e7 }\nstep_ms = { base = 1 }\n" + big).messages,
+      HasSubstr("prefill_ms"));
+  EXPECT_THAT(load("[[server]]\nprefill_ms = { base = 1 }\n"
+                   "step_ms = { base = 1, per_context_token = 1 }\n" +
+                   big)
+                  .messages,
+              HasSubstr("a step of 256 sequences of 2000000 tokens would take over 28 hours"));
 }
 
 TEST(Servers, AFileThatIsNotThereIsAnError) {

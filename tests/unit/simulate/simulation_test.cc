@@ -188,6 +188,42 @@ TEST(Simulation, WarmUpIsNotMeasured) {
   EXPECT_EQ(ran.result.window_to_s, 0.7);
 }
 
+// Who got least comes last in the list of tenants, which is cut off.
+TEST(Simulation, FairnessIsOfThoseWhoStarveToo) {
+  std::vector<Asks> asks;
+  for (int i = 0; i < 60; ++i) asks.push_back({90.0 * i, 90, 1, "", "high", "h" + std::to_string(i)});
+  for (int i = 0; i < 5; ++i)
+    asks.insert(asks.begin() + 1, {0, 10, 1, "", "low", "l" + std::to_string(i)});
+  const Ran ran = run_list(
+      setup_of("[flow]\nkey = [\"header:x-t\"]\ndefault_band = \"low\"\n"
+               "[[trust]]\nfrom = [\"any\"]\nheaders = [\"x-t\"]\n"
+               "[[band]]\nname = \"high\"\npriority = 1\nttl = \"0s\"\n"
+               "[[band]]\nname = \"low\"\npriority = 0\nttl = \"0s\"\n"
+               "[pool.capacity]\nmode = \"fixed\"\nmax_in_flight = 1\n",
+               {one_at_a_time()}),
+      asks);
+  EXPECT_EQ(ran.result.tenants.size(), kTenantsMax);
+  EXPECT_EQ(ran.result.fairness.tenants, 5u);
+}
+
+TEST(Simulation, TheWindowBeginsWithTheFirstArrival) {
+  std::vector<Asks> asks;
+  for (int i = 0; i <= 50; ++i) asks.push_back({60'000 + 200.0 * i});
+  RunOptions options;
+  options.measures.warmup_ns = 2000 * kMs;
+  const Ran ran = run_list(setup_of("", {one_at_a_time()}), asks, options);
+  EXPECT_EQ(ran.result.window_from_s, 62);
+  EXPECT_EQ(ran.result.window_to_s, 70);
+  EXPECT_EQ(ran.result.all.ttft.count(), 41u);
+  EXPECT_NEAR(ran.result.requests_per_s, 5, 0.2);
+  EXPECT_NEAR(ran.result.offered_requests_per_s, 41 / 8.0, 1e-9);
+}
+
+TEST(Simulation, ArrivalsOfOneMomentAreNoRate) {
+  const Ran ran = run_list(setup_of("", {one_at_a_time()}), {{0}, {0}});
+  EXPECT_EQ(ran.result.offered_tokens_per_s, 0);
+}
+
 TEST(Simulation, SloAttainmentIsOfWhatEnded) {
   RunOptions options;
   options.measures.slo_ttft_ns = 25 * kMs;
@@ -247,6 +283,26 @@ TEST(Simulation, ATraceThatBreaksOffIsAnError) {
   const auto result = run(setup_of("", {one_at_a_time()}), source, {});
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error(), "t.csv:7: error: no number");
+}
+
+// Ten scrapes a second for nine years would take an hour.
+TEST(Simulation, YearsOfSilenceAreSkipped) {
+  constexpr double kYearMs = 365.0 * 24 * 3600 * 1000;
+  const Ran ran = run_list(setup_of("", {one_at_a_time(), one_at_a_time()}), {{0}, {9 * kYearMs}});
+  EXPECT_EQ(ran.result.all.completed(), 2u);
+  EXPECT_EQ(ran.requests.at(2).finished - ran.requests.at(2).arrival, 20 * kMs);
+}
+
+TEST(Simulation, WhatWouldNeverEndIsAnError) {
+  ServerModel model = one_at_a_time();
+  model.kv_tokens = 2'000'000;
+  model.step_ps.base = 10'000'000 * kPsPerMs;  // three hours
+  ListSource source({{0, 10, 1'000'000}});
+  const auto result =
+      run(setup_of("[pool.scrape]\ninterval = \"100h\"\nstale_after = \"1000h\"\n", {model}),
+          source, {});
+  ASSERT_FALSE(result.ok());
+  EXPECT_THAT(result.error(), ::testing::HasSubstr("1 requests are still under way"));
 }
 
 TEST(Simulation, NothingArrives) {
