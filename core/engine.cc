@@ -237,8 +237,8 @@ bool Engine::requeue(TimeNs now, RequestId id, Requeue why) {
   e.park(r);
   if (r->key != key_before) e.log_request(LogRecord::Kind::kMove, *r);
   if (why == Requeue::kRejected) e.endpoints.rejected(endpoint);
-  e.endpoints.release(
-      endpoint, {charged, std::exchange(r->reserved, 0), std::exchange(r->prefilling, 0)});
+  e.endpoints.release(endpoint,
+                      {charged, std::exchange(r->reserved, 0), std::exchange(r->prefilling, 0)});
   if (e.drained) {
     e.end_parked(r, Outcome::kDrained, Reason::kNone, true);
   } else if (r->host_class == kNone) {

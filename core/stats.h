@@ -40,7 +40,7 @@ struct EndpointStats {
   uint64_t limit_tokens = 0, in_flight_tokens = 0;  // limit 0 = none
   // Of prompts whose answers have not begun; limit 0 = none.
   uint64_t limit_prefill_tokens = 0, prefill_tokens = 0;
-  bool learns = false;                              // its limits are the engine's own finding
+  bool learns = false;     // its limits are the engine's own finding
   bool doubted = false;    // its reports do not count what it has in flight
   bool earmarked = false;  // it is being emptied for a large request
 };

@@ -76,9 +76,9 @@ struct Submission {
   // requests did. kNone = they are given.
   uint32_t prompt_bytes = kNone;
   uint32_t prompt_tokens = 0;
-  uint32_t output_expected = 0;      // of all choices together
-  uint32_t output_max = 0;           // of each choice, as asked for; 0 = not given
-  uint32_t choices = 1;              // answers that it asks for; 0 = none, an embedding
+  uint32_t output_expected = 0;  // of all choices together
+  uint32_t output_max = 0;       // of each choice, as asked for; 0 = not given
+  uint32_t choices = 1;          // answers that it asks for; 0 = none, an embedding
   // progress() will tell when its answer begins, so that it is known when its prompt is done.
   bool streams = false;
   TimeNs wall_deadline_ns = kNever;  // from its header; on top of the band's TTLs

@@ -42,8 +42,9 @@ void add_simulate_command(CLI::App& app, int& exit_code) {
   command->add_option("--servers", options->servers, "The model servers: a servers.toml")
       ->required()
       ->check(CLI::ExistingFile);
-  command->add_option("--out", options->out,
-                      "Directory for requests.csv, summary.json and report.html")
+  command
+      ->add_option("--out", options->out,
+                   "Directory for requests.csv, summary.json and report.html")
       ->required();
   command->add_option("--seed", options->seed, "Of everything that is drawn")
       ->capture_default_str();
@@ -74,8 +75,7 @@ void add_simulate_command(CLI::App& app, int& exit_code) {
              "Bound on the mean time between tokens of a request (100ms)");
   command->callback([command, options, tenants, &exit_code] {
     if (command->count("--tenants") != 0) options->traces.tenants = *tenants;
-    if (auto fine = traces::check(options->traces); !fine)
-      throw CLI::ValidationError(fine.error());
+    if (auto fine = traces::check(options->traces); !fine) throw CLI::ValidationError(fine.error());
     exit_code = simulate::replay(*options);
   });
 }

@@ -204,7 +204,8 @@ uint32_t ModelServer::room() const {
   uint64_t free = model_.kv_tokens - std::min(model_.kv_tokens, kv_held_ + 1 + kept_free());
   if (model_.admit == ServerModel::Admit::kPeakMemory) {
     for (const Sequence& s : slots_)
-      if (s.ticket != 0) free -= std::min<uint64_t>(free, s.job.output - s.done - (step_ - s.since));
+      if (s.ticket != 0)
+        free -= std::min<uint64_t>(free, s.job.output - s.done - (step_ - s.since));
     for (const Sequence& s : prefilling_) free -= std::min<uint64_t>(free, s.job.output - s.done);
   }
   return static_cast<uint32_t>(std::min<uint64_t>(free, UINT32_MAX));

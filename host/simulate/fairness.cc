@@ -48,7 +48,9 @@ void windowed(const std::vector<TenantService>& tenants, size_t steps, size_t wi
                     running_sums(t.waited, steps)});
   double total = 0;
   for (size_t end = window; end <= steps; ++end) {
-    const auto in_window = [&](const std::vector<double>& of) { return of[end] - of[end - window]; };
+    const auto in_window = [&](const std::vector<double>& of) {
+      return of[end] - of[end - window];
+    };
     double most = 0, difference = 0;
     for (size_t i = 0; i < tenants.size(); ++i)
       most = std::max(most, in_window(sums[i].served) / tenants[i].weight);
@@ -57,7 +59,8 @@ void windowed(const std::vector<TenantService>& tenants, size_t steps, size_t wi
       double behind = most - served;
       // Who did not ask for more is not behind.
       if (in_window(sums[i].waited) < kWhole * static_cast<double>(window))
-        behind = std::min(behind, std::max(0.0, in_window(sums[i].asked) / tenants[i].weight - served));
+        behind =
+            std::min(behind, std::max(0.0, in_window(sums[i].asked) / tenants[i].weight - served));
       difference += behind;
     }
     total += difference;

@@ -17,7 +17,8 @@ void keep_window(std::vector<double>& values, const RunResult& run, double step_
   const auto from = static_cast<size_t>(run.window_from_s / step_s);
   const auto to = static_cast<size_t>(run.window_to_s / step_s);
   values.resize(std::min(values.size(), to));
-  values.erase(values.begin(), values.begin() + static_cast<ptrdiff_t>(std::min(from, values.size())));
+  values.erase(values.begin(),
+               values.begin() + static_cast<ptrdiff_t>(std::min(from, values.size())));
 }
 
 }  // namespace

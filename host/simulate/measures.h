@@ -26,10 +26,10 @@ struct MeasureOptions {
 // A request from its arrival to its end.
 struct RequestRecord {
   uint32_t band = 0, tenant = 0;
-  uint32_t prompt = 0, output = 0;     // as it asked for
-  uint32_t made = 0, cached = 0;       // tokens
+  uint32_t prompt = 0, output = 0;  // as it asked for
+  uint32_t made = 0, cached = 0;    // tokens
   TimeNs arrival = 0, dispatched = kNever, admitted = kNever, first_token = kNever;
-  TimeNs alone = 0;   // what its own prefill takes
+  TimeNs alone = 0;  // what its own prefill takes
   TimeNs regret = 0;
 };
 

@@ -68,7 +68,7 @@ TimeNs ModelServer::prefill_alone(uint32_t prompt, uint32_t cached) const {
   const uint64_t steps = model_.chunked_prefill ? (tokens - 1) / model_.max_prefill_tokens + 1 : 1;
   const auto& cost = model_.prefill_ps;
   return whole_ns(steps * cost.base + tokens * cost.per_token +
-                 squares(prompt - tokens, prompt) * cost.per_token_sq);
+                  squares(prompt - tokens, prompt) * cost.per_token_sq);
 }
 
 // ---- steps ----
@@ -168,8 +168,7 @@ void ModelServer::cut_run(TimeNs now, bool even_if_full) {
   if (plan_ == Plan::kNone) {
     epoch_ = now;
     plan(0);
-  } else if (plan_ == Plan::kDecode &&
-             (even_if_full || running() < model_.max_running)) {
+  } else if (plan_ == Plan::kDecode && (even_if_full || running() < model_.max_running)) {
     run_steps_ = std::min(run_steps_, steps_by(now) + 1);
     end_plan_at(start_ps_ + run_ps(run_steps_));
   }
@@ -183,8 +182,7 @@ uint64_t ModelServer::step_ps() const {
 // The context grows by a token a sequence from each step to the next.
 uint64_t ModelServer::run_ps(uint64_t steps) const {
   if (steps == 0) return 0;
-  return steps * step_ps() +
-         steps * (steps - 1) / 2 * running_ * model_.step_ps.per_context_token;
+  return steps * step_ps() + steps * (steps - 1) / 2 * running_ * model_.step_ps.per_context_token;
 }
 
 // Steps of the run that are done by now.

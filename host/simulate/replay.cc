@@ -57,8 +57,8 @@ Result<void> write_file(const std::filesystem::path& file, const std::string& te
   out << text;
   out.close();
   if (!out)
-    return Error{fmt::format("{}: error: cannot be written: {}", file.string(),
-                             std::strerror(errno))};
+    return Error{
+        fmt::format("{}: error: cannot be written: {}", file.string(), std::strerror(errno))};
   return {};
 }
 
@@ -68,8 +68,9 @@ Result<void> check_bands(const Setup& setup, const traces::TraceOptions& options
     if (std::ranges::count(bands, share.band, &BandConfig::name) != 0) continue;
     std::string known;
     for (const BandConfig& band : bands) known += (known.empty() ? "" : ", ") + band.name;
-    return Error{fmt::format("error: --bands names \"{}\", which {} does not have; its bands are {}",
-                             share.band, setup.file, known)};
+    return Error{
+        fmt::format("error: --bands names \"{}\", which {} does not have; its bands are {}",
+                    share.band, setup.file, known)};
   }
   return {};
 }
@@ -78,8 +79,8 @@ Result<void> check_bands(const Setup& setup, const traces::TraceOptions& options
 Result<void> check_output(const std::filesystem::path& file, const std::filesystem::path& trace) {
   std::error_code not_there;
   if (!std::filesystem::equivalent(file, trace, not_there)) return {};
-  return Error{fmt::format("{}: error: this is the trace itself; choose another directory with --out",
-                           file.string())};
+  return Error{fmt::format(
+      "{}: error: this is the trace itself; choose another directory with --out", file.string())};
 }
 
 // The run of one configuration; its requests.csv goes to DIRECTORY.

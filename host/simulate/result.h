@@ -27,10 +27,10 @@ struct FinishedRequest {
 // Requests that have something in common: a band, a tenant, or all of them.
 struct Group {
   std::string name;
-  uint64_t requests = 0;                     // arrived
-  std::array<uint64_t, kOutcomes> ended{};   // by Outcome
+  uint64_t requests = 0;                                             // arrived
+  std::array<uint64_t, kOutcomes> ended{};                           // by Outcome
   uint64_t prompt_tokens = 0, output_tokens = 0, cached_tokens = 0;  // of completed requests
-  double service = 0;                        // prompt + output cost, as [cost] weighs them
+  double service = 0;      // prompt + output cost, as [cost] weighs them
   uint64_t in_window = 0;  // that are over, and arrived in the window
   uint64_t slo_met = 0;    // of them: completed with TTFT and inter-token time in bounds
   // Of requests that got an answer. WAIT is TTFT less the time that its own prefill takes; ITL the
@@ -52,9 +52,9 @@ struct ServerResult {
   std::string name;
   uint64_t requests = 0;  // completed there
   uint64_t prompt_tokens = 0, output_tokens = 0, cached_tokens = 0, preemptions = 0;
-  double busy_s = 0;             // with something running
+  double busy_s = 0;  // with something running
   double mean_running = 0, mean_kv_used = 0;
-  uint32_t most_waiting = 0;     // in its own queue
+  uint32_t most_waiting = 0;  // in its own queue
 };
 
 // Service of tenants against each other, in the window; docs/simulate.md has the definitions.
@@ -87,13 +87,13 @@ struct RunResult {
   std::vector<Group> tenants;  // most service first; at most kTenantsMax
   std::vector<ServerResult> servers_used;
   Fairness fairness;
-  double step_s = 1;  // of the Series below
-  std::vector<Series> parked;    // requests parked, by band
-  std::vector<Series> running;   // requests running, by server
-  std::vector<Series> waiting;   // requests in a server's own queue, by server
-  std::vector<Series> kv_used;   // 0 .. 1, by server
-  double service_step_s = 1;     // of the series below
-  std::vector<Series> service;   // accumulated service by tenant, at the end of each step
+  double step_s = 1;            // of the Series below
+  std::vector<Series> parked;   // requests parked, by band
+  std::vector<Series> running;  // requests running, by server
+  std::vector<Series> waiting;  // requests in a server's own queue, by server
+  std::vector<Series> kv_used;  // 0 .. 1, by server
+  double service_step_s = 1;    // of the series below
+  std::vector<Series> service;  // accumulated service by tenant, at the end of each step
 };
 
 inline constexpr size_t kTenantsMax = 50;

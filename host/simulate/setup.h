@@ -26,7 +26,7 @@ struct Setup {
   std::string file;
   config::Config config;
   Pipeline pipeline;
-  PoolSettings pool;  // its endpoints are the servers
+  PoolSettings pool;                       // its endpoints are the servers
   std::shared_ptr<const Routing> routing;  // believes every header
   std::vector<ServerModel> servers;
 };

@@ -21,7 +21,7 @@ namespace {
 constexpr TimeNs kStart = 1'000'000'000;  // the engine's clock then: 0 means never
 // A trace lasts 10 years at most; what its servers are not done with a year later never ends.
 constexpr TimeNs kRunMaxNs = traces::kTraceMaxNs + TimeNs{365} * 24 * 3600 * 1'000'000'000;
-constexpr uint64_t kIdleScrapes = 1000;  // of a server in a row; then the clock jumps ahead
+constexpr uint64_t kIdleScrapes = 1000;    // of a server in a row; then the clock jumps ahead
 constexpr uint64_t kProgressEvery = 4096;  // requests
 constexpr size_t kIdealBlocksMax = 16'000'000;
 
@@ -88,15 +88,15 @@ class Simulation {
   std::unique_ptr<Submissions> submissions_;
   Ghosts ghosts_;
   std::vector<ModelServer> servers_;
-  std::vector<EndpointReport> reports_;  // with their declared columns filled in
+  std::vector<EndpointReport> reports_;         // with their declared columns filled in
   std::vector<std::vector<uint32_t>> members_;  // of each class
   std::vector<Measures::ServerSet> member_sets_;
-  std::vector<RoomHistory> rooms_;   // by class
-  std::vector<uint32_t> waiting_;    // parked or in a server's queue, by class
-  std::vector<uint32_t> room_;       // of each server
+  std::vector<RoomHistory> rooms_;    // by class
+  std::vector<uint32_t> waiting_;     // parked or in a server's queue, by class
+  std::vector<uint32_t> room_;        // of each server
   std::vector<uint32_t> free_slots_;  // of each server
   bool unused_changed_ = false;       // count_unused() has something to do
-  std::vector<uint32_t> parked_;     // by band
+  std::vector<uint32_t> parked_;      // by band
   Earliest servers_due_, scrapes_due_;
   TimeNs now_ = kStart, last_arrival_ = kStart;
   uint64_t next_number_ = 1, under_way_ = 0, hash_ = 0;
@@ -229,7 +229,8 @@ void Simulation::arrive() {
   last_arrival_ = now_;
   ++under_way_;
   measures_.arrived(r.record.arrival, r.record);
-  if (r.number % kProgressEvery == 0 && options_.on_progress) options_.on_progress(trace_.progress());
+  if (r.number % kProgressEvery == 0 && options_.on_progress)
+    options_.on_progress(trace_.progress());
 
   r.ghost = ghosts_.add(now_);
   if (!r.kind->eligible) {

@@ -20,7 +20,7 @@ inline constexpr size_t kKindsMax = 100'000;  // of requests remembered
 // What requests of one flow, objective, model and band have in common.
 struct RequestKind {
   Routed routed;
-  std::string tenant;  // the trace's flow, else the flow that the configuration makes
+  std::string tenant;               // the trace's flow, else the flow that the configuration makes
   std::optional<ClassId> eligible;  // nullopt: nobody serves the model
   Submission submission;            // points into `routed`
 };

@@ -97,7 +97,8 @@ void World::submit() {
   const RequestId id = engine_->submit(now_, s);
   tell("submit #", id.seq, ": flow ", flow, ", band ", s.band, ", class ", s.eligible, ", ",
        s.prompt_tokens, " + ", s.output_expected, " tokens, ", s.bytes, " bytes",
-       s.streams ? ", stream" : "", s.only ? ", subset" : "", s.wall_deadline_ns != kNever ? ", deadline" : "");
+       s.streams ? ", stream" : "", s.only ? ", subset" : "",
+       s.wall_deadline_ns != kNever ? ", deadline" : "");
   ids_.push_back(id);
   oracle_->submitted(id, s, flow);
   after();
@@ -197,7 +198,8 @@ void World::set_endpoint(uint32_t slot) {
   begin(now_);
   engine_->set_endpoint(now_, slot, limits, up);
   tell("endpoint ", slot, up ? " is up" : " is down", ", at most ", limits.requests, " and ",
-       limits.tokens, " tokens and ", limits.prefill_tokens, " of prompts", limits.learn ? ", learns" : "");
+       limits.tokens, " tokens and ", limits.prefill_tokens, " of prompts",
+       limits.learn ? ", learns" : "");
   oracle_->endpoint_set(slot, limits, up);
   after();
 }

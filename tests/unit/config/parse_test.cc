@@ -321,8 +321,9 @@ TEST(Parse, RoomIsFixedAtEightOrAsSaidOnlyIfModeSaysSo) {
   EXPECT_FALSE(fixed.pool.learn_room);
   EXPECT_EQ(fixed.pool.max_in_flight, 8U);
   EXPECT_EQ(fixed.pool.max_in_flight_tokens, 9000U);
-  const Config learnt = with("[pool.capacity]\nmax_in_flight = 12\ngateways = 2\n"
-                             "max_prefill_tokens = 2048\n");
+  const Config learnt = with(
+      "[pool.capacity]\nmax_in_flight = 12\ngateways = 2\n"
+      "max_prefill_tokens = 2048\n");
   EXPECT_TRUE(learnt.pool.learn_room);
   EXPECT_EQ(learnt.pool.max_in_flight, 12U);
   EXPECT_EQ(learnt.pool.gateways, 2U);

@@ -138,7 +138,8 @@ TEST_F(Prompts, WhoIsKeptBackForSizeGoesOnceTheyAreDone) {
   limits.prefill_tokens = 1;
   d.engine->set_endpoint(d.now, 0, limits, true);
   const auto sized = [](uint32_t tokens) {
-    return EngineDriver::Ask{.flow = "f", .band = 1, .prompt = tokens, .output = 0, .streams = true};
+    return EngineDriver::Ask{
+        .flow = "f", .band = 1, .prompt = tokens, .output = 0, .streams = true};
   };
   const RequestId a = d.submit(sized(300));
   d.progress(a, 1);

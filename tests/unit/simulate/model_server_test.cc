@@ -100,7 +100,7 @@ TEST_F(ModelServerTest, StepsCostWhatTheirSequencesAndContextDo) {
 
 TEST_F(ModelServerTest, ANewcomerWaitsForTheStepUnderWayAndStopsTheOthersForItsPrefill) {
   start(plain());
-  submit(0, 1, 90, 100);   // first token at 100 ms
+  submit(0, 1, 90, 100);  // first token at 100 ms
   submit(123 * kMs, 2, 40, 2);
   run();
   EXPECT_EQ(admitted_[2], 130 * kMs);

@@ -103,25 +103,22 @@ TenantService tenant(std::vector<double> served, std::vector<double> asked,
 
 TEST(Fairness, TheGapIsOfTheTimeInWhichBothWait) {
   // From the second step on both wait; the third tenant never does.
-  const Fairness f = fairness_of(
-      {tenant({9, 3, 3, 1}, {9, 9, 9, 9}, {0, 1, 1, 1}),
-       tenant({0, 1, 1, 4}, {9, 9, 9, 9}, {1, 1, 1, 1}),
-       tenant({99, 99, 99, 99}, {0, 0, 0, 0}, {0, 0.5, 0, 0})},
-      1);
+  const Fairness f = fairness_of({tenant({9, 3, 3, 1}, {9, 9, 9, 9}, {0, 1, 1, 1}),
+                                  tenant({0, 1, 1, 4}, {9, 9, 9, 9}, {1, 1, 1, 1}),
+                                  tenant({99, 99, 99, 99}, {0, 0, 0, 0}, {0, 0.5, 0, 0})},
+                                 1);
   EXPECT_DOUBLE_EQ(f.accumulated_gap, 4);  // 2, 4, then 1
 }
 
 TEST(Fairness, ABreakEndsTheInterval) {
-  const Fairness f = fairness_of({tenant({2, 2, 2, 2}, {}, {1, 1, 0.9, 1}),
-                                  tenant({1, 1, 1, 1}, {}, {1, 1, 1, 1})},
-                                 1);
+  const Fairness f = fairness_of(
+      {tenant({2, 2, 2, 2}, {}, {1, 1, 0.9, 1}), tenant({1, 1, 1, 1}, {}, {1, 1, 1, 1})}, 1);
   EXPECT_DOUBLE_EQ(f.accumulated_gap, 2);
 }
 
 TEST(Fairness, SharesAreOverWeights) {
-  const Fairness f = fairness_of({tenant({4, 4, 4}, {}, {1, 1, 1}, 2),
-                                  tenant({2, 2, 2}, {}, {1, 1, 1}, 1)},
-                                 1);
+  const Fairness f =
+      fairness_of({tenant({4, 4, 4}, {}, {1, 1, 1}, 2), tenant({2, 2, 2}, {}, {1, 1, 1}, 1)}, 1);
   EXPECT_DOUBLE_EQ(f.accumulated_gap, 0);
   EXPECT_DOUBLE_EQ(f.jain, 1);
   EXPECT_EQ(f.tenants, 2u);

@@ -126,12 +126,7 @@ std::vector<RegretCase> cases() {
        {{0, 51, 5, "m0"}, {0, 10, 30, "m1"}, {0, 10, 30, "m1"}, {70, 60, 1, "any"}},
        {0, 0, 0, 21}},
       // Arrives at 25 ms in a step that ends at 30, on both.
-      {"AStepUnderWayIsTheSameForAll",
-       "",
-       {two, two},
-       true,
-       {a_long, a_long, {25}},
-       {0, 0, 0}},
+      {"AStepUnderWayIsTheSameForAll", "", {two, two}, true, {a_long, a_long, {25}}, {0, 0, 0}},
       // The first server is at a long prompt until 110 ms, the second at a short one until 40.
       {"APromptUnderWayIsRegretted",
        pinned,

@@ -102,9 +102,15 @@ struct Ran {
 inline Ran run_list(const Setup& setup, std::vector<Asks> asks, RunOptions options = {}) {
   Ran ran;
   options.on_finished = [&](const FinishedRequest& f) {
-    const Finished copy{f.arrival,           f.dispatched,        f.first_token,
-                        f.finished,          f.regret,            std::string(f.flow),
-                        std::string(f.band), std::string(f.model), std::string(f.endpoint),
+    const Finished copy{f.arrival,
+                        f.dispatched,
+                        f.first_token,
+                        f.finished,
+                        f.regret,
+                        std::string(f.flow),
+                        std::string(f.band),
+                        std::string(f.model),
+                        std::string(f.endpoint),
                         f.outcome};
     EXPECT_TRUE(ran.requests.emplace(f.id, copy).second) << f.id << " ended twice";
   };

@@ -53,9 +53,9 @@ TEST(Simulation, HigherBandsOvertakeWhatIsParkedAndNotWhatIsAtAServer) {
 }
 
 TEST(Simulation, WhatNobodyServesIsRefused) {
-  const auto setup = setup_of(
-      "[[pool.endpoints]]\nname = \"s0\"\naddress = \"127.0.0.1:2\"\nmodels = [\"a\"]\n",
-      {one_at_a_time()});
+  const auto setup =
+      setup_of("[[pool.endpoints]]\nname = \"s0\"\naddress = \"127.0.0.1:2\"\nmodels = [\"a\"]\n",
+               {one_at_a_time()});
   const Ran ran = run_list(setup, {{0, 10, 1, "b"}, {0, 10, 1, "a"}});
   EXPECT_EQ(ran.requests.at(1).outcome, Outcome::kRejectedUnknownModel);
   EXPECT_EQ(ran.requests.at(1).endpoint, "");
@@ -77,9 +77,9 @@ TEST(Simulation, LimitsAndTtlsActAsTheyDoWhenServing) {
 TEST(Simulation, AServerThatIsFullIsTriedAgain) {
   ServerModel full = one_at_a_time();
   full.max_waiting = 1;
-  const Ran ran = run_list(
-      setup_of("[pool.capacity]\nmode = \"fixed\"\nmax_in_flight = 8\n", {full}),
-      {{0, 10, 9}, {1}, {2}, {3}});
+  const Ran ran =
+      run_list(setup_of("[pool.capacity]\nmode = \"fixed\"\nmax_in_flight = 8\n", {full}),
+               {{0, 10, 9}, {1}, {2}, {3}});
   for (const auto& [id, request] : ran.requests) EXPECT_EQ(request.outcome, Outcome::kCompleted);
 }
 
@@ -131,8 +131,7 @@ TEST(Simulation, TheSameSeedGivesTheSameRunAndAnotherDoesNot) {
                     "t" + std::to_string(i % 5)});
   ServerModel model = one_at_a_time();
   model.max_running = 8;
-  const auto setup =
-      setup_of("[picker]\nuse = \"power-of-two\"\n", {model, model, model, model});
+  const auto setup = setup_of("[picker]\nuse = \"power-of-two\"\n", {model, model, model, model});
   auto drawn = setup;
   drawn.pipeline.picker = PickerKind::kPowerOfTwo;
   RunOptions one, two;
@@ -191,17 +190,17 @@ TEST(Simulation, WarmUpIsNotMeasured) {
 // Who got least comes last in the list of tenants, which is cut off.
 TEST(Simulation, FairnessIsOfThoseWhoStarveToo) {
   std::vector<Asks> asks;
-  for (int i = 0; i < 60; ++i) asks.push_back({90.0 * i, 90, 1, "", "high", "h" + std::to_string(i)});
+  for (int i = 0; i < 60; ++i)
+    asks.push_back({90.0 * i, 90, 1, "", "high", "h" + std::to_string(i)});
   for (int i = 0; i < 5; ++i)
     asks.insert(asks.begin() + 1, {0, 10, 1, "", "low", "l" + std::to_string(i)});
-  const Ran ran = run_list(
-      setup_of("[flow]\nkey = [\"header:x-t\"]\ndefault_band = \"low\"\n"
-               "[[trust]]\nfrom = [\"any\"]\nheaders = [\"x-t\"]\n"
-               "[[band]]\nname = \"high\"\npriority = 1\nttl = \"0s\"\n"
-               "[[band]]\nname = \"low\"\npriority = 0\nttl = \"0s\"\n"
-               "[pool.capacity]\nmode = \"fixed\"\nmax_in_flight = 1\n",
-               {one_at_a_time()}),
-      asks);
+  const Ran ran = run_list(setup_of("[flow]\nkey = [\"header:x-t\"]\ndefault_band = \"low\"\n"
+                                    "[[trust]]\nfrom = [\"any\"]\nheaders = [\"x-t\"]\n"
+                                    "[[band]]\nname = \"high\"\npriority = 1\nttl = \"0s\"\n"
+                                    "[[band]]\nname = \"low\"\npriority = 0\nttl = \"0s\"\n"
+                                    "[pool.capacity]\nmode = \"fixed\"\nmax_in_flight = 1\n",
+                                    {one_at_a_time()}),
+                           asks);
   EXPECT_EQ(ran.result.tenants.size(), kTenantsMax);
   EXPECT_EQ(ran.result.fairness.tenants, 5u);
 }
@@ -246,9 +245,9 @@ TEST(Simulation, IdleServersAndFreeSlotsAreCountedWhileEligibleWorkWaits) {
   EXPECT_NEAR(other.result.idle_while_waiting_s, 0, 1e-9);
   EXPECT_NEAR(other.result.slots_while_waiting_s, 0, 1e-9);
   // Room for one where there are two places: parked from 25 to 100 ms beside a free one.
-  const Ran held = run_list(
-      setup_of("[pool.capacity]\nmode = \"fixed\"\nmax_in_flight = 1\n", {two}),
-      {{0, 10, 9}, {25}});
+  const Ran held =
+      run_list(setup_of("[pool.capacity]\nmode = \"fixed\"\nmax_in_flight = 1\n", {two}),
+               {{0, 10, 9}, {25}});
   EXPECT_NEAR(held.result.slots_while_waiting_s, 0.075, 1e-6);
 }
 
@@ -265,8 +264,13 @@ TEST(Simulation, PrefixesAreFoundWhereTheyWereSentAndMeasuredAgainstTheBestPossi
   std::vector<Asks> turns;
   for (int i = 0; i < 4; ++i) {
     const uint64_t first = i % 2 == 0 ? 1 : 100;
-    turns.push_back({i * 1000.0, 640, 2, "", "", "", {first, first + 1, first + 2, first + 3,
-                                                      first + 4, first + 5}});
+    turns.push_back({i * 1000.0,
+                     640,
+                     2,
+                     "",
+                     "",
+                     "",
+                     {first, first + 1, first + 2, first + 3, first + 4, first + 5}});
   }
   const Ran small = run_list(setup_of("", {model}), turns);
   EXPECT_LT(small.result.hit_rate, small.result.ideal_hit_rate);
