@@ -89,9 +89,10 @@ class EndpointTable {
     return usable(slot) && !prefills(slot) && in_flight_[slot] < rows_[slot].limit &&
            fits(slot, tokens);
   }
-  // It is up, and full of requests: room will come.
+  // It is up, and full of requests or busy with prompts: room will come.
   bool waits_for(uint32_t slot) const {
-    return slot < rows_.size() && open(slot) && in_flight_[slot] >= rows_[slot].limit;
+    return slot < rows_.size() && usable(slot) && !rows_[slot].earmarked &&
+           spare_tokens_[slot] != 0 && (in_flight_[slot] >= rows_[slot].limit || prefills(slot));
   }
   // It is busy with as many prompts as it may be.
   bool prefills(uint32_t slot) const {

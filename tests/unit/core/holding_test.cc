@@ -315,6 +315,33 @@ TEST_F(Holding, AHeadAtACeilingWaitsNoLongerForABetterEndpointThanSaid) {
   EXPECT_GT(d.engine->next_deadline(), d.now);
 }
 
+// One that is busy with prompts will have room sooner than one that is full.
+TEST_F(Holding, ABetterEndpointIsWaitedForThatIsBusyWithPrompts) {
+  Pipeline p = three_bands();
+  ScorerDouble scoring{.score = [](const sluice_requests&, const sluice_endpoints& e,
+                                   uint32_t row) { return e.slot[row] == 0 ? 1.0F : 0.1F; }};
+  p.scorers.push_back({scoring.policy(), 1});
+  p.wait_for_better = {.min_gain = 0.5, .wait_max_ns = 100};
+  EngineDriver d(std::move(p));
+  d.add_endpoint(0, 8);
+  d.add_endpoint(1, 8);
+  EndpointLimits limits(8);
+  limits.prefill_tokens = 1;
+  d.engine->set_endpoint(d.now, 0, limits, true);
+  d.settle();
+  const auto stream = [&](const char* flow) {
+    return d.submit({.flow = flow, .band = 1, .streams = true});
+  };
+  const RequestId first = stream("f"), second = stream("g");
+  EXPECT_FALSE(dispatched(d, second));
+  d.progress(first, 1);
+  EXPECT_EQ(d.where.at(second.seq), 0u);
+  const RequestId third = stream("h");
+  EXPECT_FALSE(dispatched(d, third));
+  d.advance(100);
+  EXPECT_EQ(d.where.at(third.seq), 1u) << "not for longer than said";
+}
+
 // The bounds that a band holds for are those of its fairness policy: nobody goes first.
 TEST_F(Holding, ABandThatHoldsWaitsForABetterEndpointAsAWhole) {
   Pipeline p = three_bands();
