@@ -145,6 +145,8 @@ void Engine::Impl::dispatch(Band& band, Request* r, const Choice& to) {
   if (r->streams) {
     const uint32_t cached = estimates.cached_tokens(r->model_hash, r->cached_tokens);
     r->prefilling = r->prompt_tokens - std::min(cached, r->prompt_tokens);
+    if (r->prefilling != 0 && endpoints.limits_prompts(endpoint))
+      prompts.push_back({now_ns + kPromptMaxNs, id, r->attempt});
   }
   endpoints.take(endpoint, {charged, r->reserved, r->prefilling});
   decisions.push_back({.kind = Decision::Kind::kDispatch,

@@ -94,6 +94,7 @@ class EndpointTable {
     return slot < rows_.size() && usable(slot) && !rows_[slot].earmarked &&
            spare_tokens_[slot] != 0 && (in_flight_[slot] >= rows_[slot].limit || prefills(slot));
   }
+  bool limits_prompts(uint32_t slot) const { return rows_[slot].given.prefill_tokens != 0; }
   // It is busy with as many prompts as it may be.
   bool prefills(uint32_t slot) const {
     const Row& r = rows_[slot];

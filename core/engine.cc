@@ -276,6 +276,7 @@ TimeNs Engine::next_deadline() const {
   const Impl& e = *impl_;
   TimeNs at = std::min({e.deadlines.next(), e.endpoints.next_pause_end(), e.held_until});
   for (const auto& band : e.bands) at = std::min(at, band->ask_again_ns);
+  if (!e.prompts.empty()) at = std::min(at, e.prompts.front().until);
   return at;
 }
 
@@ -346,6 +347,7 @@ void Engine::Impl::enter(TimeNs now) {
   now_ns = planted(Planted::kTimeRunsBack) ? now : std::max(now_ns, now);
   endpoints.set_now(now_ns);
   endpoints.end_pauses(now_ns);
+  end_prompts();
   if (!planted(Planted::kExpiresLate)) expire();
 }
 
@@ -356,6 +358,18 @@ void Engine::Impl::leave() {
   if (log_dirty) {
     log({.kind = LogRecord::Kind::kSettled});
     log_dirty = false;
+  }
+}
+
+void Engine::Impl::end_prompts() {
+  while (!prompts.empty()) {
+    const Prompt& oldest = prompts.front();
+    Request* r = find(oldest.id);
+    if (r != nullptr && r->attempt == oldest.attempt && r->prefilling != 0) {
+      if (oldest.until > now_ns) return;
+      endpoints.prefilled(r->endpoint, std::exchange(r->prefilling, 0));
+    }
+    prompts.pop_front();
   }
 }
 

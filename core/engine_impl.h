@@ -14,6 +14,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct Engine::Impl {
 
   // ---- engine.cc ----
   void enter(TimeNs now);  // start of a call: time moves on, what has expired ends
+  void end_prompts();      // those that have gone on for too long
   void leave();            // end of a call: dispatches, and tells the log
   Request* find(RequestId id);
   // Of the slots that S alone may use, those in its class, none if none of them is up; nothing if
@@ -171,6 +173,12 @@ struct Engine::Impl {
   EndpointTable endpoints;
   PoolClocks clocks;
   Deadlines deadlines;
+  struct Prompt {
+    TimeNs until = 0;
+    RequestId id;
+    uint32_t attempt = 0;
+  };
+  std::deque<Prompt> prompts;           // in progress at endpoints that limit them, oldest first
   std::vector<uint64_t> tenant_parked;  // by index into pipeline.tenants
   Ledger total;
   uint64_t passes_hold = 0, passes_idle = 0, passes_ceiling = 0;

@@ -21,6 +21,8 @@ inline constexpr uint64_t kRejectionPauseMinNs =
     50'000'000;  // an engine that answers 429/503 is left alone this
 inline constexpr uint64_t kRejectionPauseMaxNs =
     2'000'000'000;  // long; doubles while it goes on rejecting
+inline constexpr uint64_t kPromptMaxNs =
+    30'000'000'000;  // an answer that has not begun after so long keeps no other prompt back
 inline constexpr uint32_t kRetryAfterMinSeconds = 1;
 inline constexpr uint32_t kRetryAfterMaxSeconds = 30;
 inline constexpr uint32_t kExclusionsMax =

@@ -47,6 +47,7 @@ void add_simulate_command(CLI::App& app, int& exit_code) {
                    "Directory for requests.csv, summary.json and report.html")
       ->required();
   command->add_option("--seed", options->seed, "Of everything that is drawn")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->add_flag("--json", options->json, "Print summary.json instead of a table");
   command

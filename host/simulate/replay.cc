@@ -43,12 +43,11 @@ class ProgressBar {
   const bool shown_;
 };
 
-// "a" for conf/a.toml; a second one of that name is "a-2".
-std::string label_of(const std::filesystem::path& config, const std::vector<RunResult>& runs) {
-  const std::string stem = config.stem().string();
-  std::string label = stem;
+// NAME, or if a run is called so already NAME-2 and so on.
+std::string unique(const std::string& name, const std::vector<RunResult>& runs) {
+  std::string label = name;
   const auto taken = [&](const RunResult& run) { return run.label == label; };
-  for (int n = 2; std::ranges::any_of(runs, taken); ++n) label = fmt::format("{}-{}", stem, n);
+  for (int n = 2; std::ranges::any_of(runs, taken); ++n) label = fmt::format("{}-{}", name, n);
   return label;
 }
 
@@ -141,10 +140,10 @@ int replay(const ReplayOptions& options) {
 
   std::vector<RunResult> runs;
   for (size_t i = 0; i < setups.size(); ++i) {
-    const std::string label = label_of(options.configs[i], runs);
+    const std::string label = unique(options.configs[i].stem().string(), runs);
     for (const bool direct : {false, true}) {
       if (direct && !options.direct) continue;
-      const std::string name = direct ? label + "-direct" : label;
+      const std::string name = direct ? unique(label + "-direct", runs) : label;
       // The first run's requests stand where those of a single run would.
       auto result = run_once(setups[i], options, direct, name,
                              runs.empty() ? options.out : options.out / name);

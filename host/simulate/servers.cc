@@ -118,7 +118,17 @@ std::optional<std::vector<ServerModel>> load_servers(const std::filesystem::path
   config::Source source = config::source_of(file, diagnostics);
   config::TableReader root(*document, "", "", config::kFileStart, source);
   std::vector<ServerModel> servers;
-  for (config::TableReader& table : root.tables("server", kServersMax)) read_server(table, servers);
+  for (config::TableReader& table : root.tables("server", kServersMax)) {
+    const size_t before = servers.size();
+    read_server(table, servers);
+    for (size_t i = before; i < servers.size(); ++i)
+      if (std::any_of(servers.begin(), servers.begin() + static_cast<ptrdiff_t>(i),
+                      [&](const ServerModel& other) {
+                        return !other.name.empty() && other.name == servers[i].name;
+                      }))
+        table.error("name", fmt::format("there is a server \"{}\" already", servers[i].name),
+                    "names tell servers apart in requests.csv");
+  }
   root.finish();
   if (servers.empty() && !diagnostics.has_errors())
     diagnostics.error({}, "there is no [[server]]", "conf/servers/ has ready ones");

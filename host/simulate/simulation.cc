@@ -4,26 +4,18 @@
 
 #include <algorithm>
 #include <ctime>
-#include <unordered_set>
 
-#include "core/engine.h"
 #include "core/picker.h"
-#include "host/simulate/earliest.h"
-#include "host/simulate/hindsight.h"
-#include "host/simulate/model_server.h"
-#include "host/simulate/room_history.h"
-#include "host/simulate/submissions.h"
+#include "host/simulate/simulation_impl.h"
 #include "host/traces/limits.h"
 
 namespace sluice::simulate {
 namespace {
 
-constexpr TimeNs kStart = 1'000'000'000;  // the engine's clock then: 0 means never
 // A trace lasts 10 years at most; what its servers are not done with a year later never ends.
 constexpr TimeNs kRunMaxNs = traces::kTraceMaxNs + TimeNs{365} * 24 * 3600 * 1'000'000'000;
 constexpr uint64_t kIdleScrapes = 1000;    // of a server in a row; then the clock jumps ahead
 constexpr uint64_t kProgressEvery = 4096;  // requests
-constexpr size_t kIdealBlocksMax = 16'000'000;
 
 double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
@@ -34,83 +26,7 @@ Pipeline without_queue(Pipeline pipeline) {
   return pipeline;
 }
 
-class Simulation {
- public:
-  Simulation(const Setup& setup, traces::Source& trace, const RunOptions& options)
-      : setup_(setup), trace_(trace), options_(options), measures_(setup, options.measures) {}
-
-  Result<RunResult> run();
-
- private:
-  // A request between its arrival and its end.
-  struct Live {
-    RequestId id;
-    uint64_t number = 0;
-    std::shared_ptr<const RequestKind> kind;
-    RequestRecord record;
-    GhostId ghost;
-    uint32_t client = kNone, server = kNone;
-    // ROOM_BEFORE: how long there had been room for it when it was parked.
-    TimeNs room_before = 0, parked_with_room = 0, queued_since = 0, queued = 0;
-    bool parked = false;
-    std::vector<uint64_t> prefix;
-  };
-
-  void start_servers();
-  void arrive();
-  void scrape(uint32_t server);
-  void skip_scrapes(TimeNs until);
-  void hear(uint32_t server);
-  void act();
-  void dispatch(const Decision& decision, uint32_t live);
-  void end(uint32_t live, Outcome outcome);
-  void server_changed(uint32_t server);
-  void note_room(uint32_t server);
-  void park(Live& r);
-  TimeNs with_room(const Live& r) const;
-  void change_waiting(const Live& r, int by);
-  void count_unused();
-  // One that is refused at once has no slot of its own.
-  uint32_t live_of(RequestId id) const {
-    return id.seq == submitting_.seq ? submitting_live_ : live_of_slot_[id.slot];
-  }
-  TimeNs since_start(TimeNs at) const { return at == kNever ? kNever : at - kStart; }
-  void waits(uint32_t live, int by);
-  uint64_t ideal_blocks(const std::vector<uint64_t>& prefix);
-  uint64_t pooled_blocks(const std::vector<uint64_t>& prefix);
-
-  const Setup& setup_;
-  traces::Source& trace_;
-  const RunOptions& options_;
-  Measures measures_;
-  std::unique_ptr<Engine> engine_;
-  ModelClasses classes_;
-  std::unique_ptr<Submissions> submissions_;
-  Ghosts ghosts_;
-  std::vector<ModelServer> servers_;
-  std::vector<EndpointReport> reports_;         // with their declared columns filled in
-  std::vector<std::vector<uint32_t>> members_;  // of each class
-  std::vector<Measures::ServerSet> member_sets_;
-  std::vector<RoomHistory> rooms_;    // by class
-  std::vector<uint32_t> waiting_;     // parked or in a server's queue, by class
-  std::vector<uint32_t> room_;        // of each server
-  std::vector<uint32_t> free_slots_;  // of each server
-  bool unused_changed_ = false;       // count_unused() has something to do
-  std::vector<uint32_t> parked_;      // by band
-  Earliest servers_due_, scrapes_due_;
-  TimeNs now_ = kStart, last_arrival_ = kStart;
-  uint64_t next_number_ = 1, under_way_ = 0, hash_ = 0;
-  std::vector<Live> live_;
-  std::vector<uint32_t> free_;
-  std::vector<uint32_t> live_of_slot_;  // by RequestId::slot
-  RequestId submitting_;
-  uint32_t submitting_live_ = kNone;
-  std::vector<ServerEvent> events_;
-  std::vector<Decision> decisions_;
-  std::unordered_set<uint64_t> blocks_seen_;
-  PrefixCache pooled_;
-  uint64_t pooled_blocks_max_ = 0;
-};
+}  // namespace
 
 Result<RunResult> Simulation::run() {
   const double cpu_before = cpu_seconds();
@@ -359,15 +275,17 @@ void Simulation::dispatch(const Decision& decision, uint32_t index) {
   const auto answer =
       servers_[server].submit(now_, {index, r.record.prompt, r.record.output, r.prefix});
   if (answer == ModelServer::Answer::kQueued) return hear(server);
-  if (answer == ModelServer::Answer::kFull) {
+  const bool full = answer == ModelServer::Answer::kFull;
+  if (full && !options_.direct) {
     park(r);
     engine_->requeue(now_, r.id, Engine::Requeue::kRejected);
     return;
   }
-  // Its server answers 400, and that is an answer.
+  // The server's 400, or its 429 where nobody would try again, goes to the client. To the engine
+  // any answer completes a request.
   change_waiting(r, -1);
   engine_->complete(now_, r.id, {.outcome = Outcome::kCompleted, .made_nothing = true});
-  end(index, Outcome::kCompleted);
+  end(index, full ? Outcome::kRejectedFull : Outcome::kRejectedBad);
 }
 
 void Simulation::park(Live& r) {
@@ -416,79 +334,6 @@ void Simulation::end(uint32_t index, Outcome outcome) {
   free_.push_back(index);
   --under_way_;
 }
-
-void Simulation::server_changed(uint32_t server) {
-  ModelServer& s = servers_[server];
-  measures_.server(since_start(now_), server, s.running(), s.waiting(), s.kv_used(now_));
-  const uint32_t taken = s.running() + s.waiting();
-  free_slots_[server] = s.model().max_running - std::min(s.model().max_running, taken);
-  unused_changed_ = true;
-  note_room(server);
-}
-
-// What SERVER would let in now, and so the largest prompt that some server of its classes would.
-void Simulation::note_room(uint32_t server) {
-  const uint32_t before = room_[server];
-  const uint32_t room = room_[server] = servers_[server].room();
-  for (size_t c = 0; c < members_.size(); ++c) {
-    if (!member_sets_[c][server]) continue;
-    uint32_t most = std::max(room, rooms_[c].now());
-    if (room < before && before == most) {
-      most = 0;
-      for (const uint32_t slot : members_[c]) most = std::max(most, room_[slot]);
-    }
-    rooms_[c].set(now_, most);
-  }
-}
-
-void Simulation::change_waiting(const Live& r, int by) {
-  uint32_t& waiting = waiting_[*r.kind->eligible];
-  const bool any = waiting != 0;
-  waiting = static_cast<uint32_t>(static_cast<int>(waiting) + by);
-  if (any != (waiting != 0)) unused_changed_ = true;
-}
-
-// Servers without work, and free slots, while eligible work waits somewhere.
-void Simulation::count_unused() {
-  if (!std::exchange(unused_changed_, false)) return;
-  Measures::ServerSet wanted;
-  for (size_t c = 0; c < members_.size(); ++c)
-    if (waiting_[c] != 0) wanted |= member_sets_[c];
-  uint32_t idle = 0, slots = 0;
-  if (wanted.any()) {
-    for (uint32_t slot = 0; slot < servers_.size(); ++slot) {
-      if (!wanted[slot]) continue;
-      idle += free_slots_[slot] == servers_[slot].model().max_running ? 1 : 0;
-      slots += free_slots_[slot];
-    }
-  }
-  measures_.unused(since_start(now_), idle, slots);
-}
-
-// How many leading blocks one cache of all servers' size has.
-uint64_t Simulation::pooled_blocks(const std::vector<uint64_t>& prefix) {
-  if (prefix.empty()) return 0;
-  const uint64_t hits = pooled_.hits(prefix);
-  pooled_.hold(prefix);
-  pooled_.release(prefix);
-  pooled_.shrink(pooled_blocks_max_);
-  return hits;
-}
-
-// How many leading blocks somebody sent before.
-uint64_t Simulation::ideal_blocks(const std::vector<uint64_t>& prefix) {
-  uint64_t seen = 0;
-  bool all = true;
-  for (const uint64_t block : prefix) {
-    const bool known = blocks_seen_.contains(block);
-    all = all && known;
-    seen += all ? 1 : 0;
-    if (!known && blocks_seen_.size() < kIdealBlocksMax) blocks_seen_.insert(block);
-  }
-  return seen;
-}
-
-}  // namespace
 
 Result<RunResult> run(const Setup& setup, traces::Source& trace, const RunOptions& options) {
   return Simulation(setup, trace, options).run();

@@ -113,7 +113,6 @@ void FileSource::show_row(TimeNs at) {
     id_blocks(row.block_ids, row.prompt_tokens, blocks_);
   }
   arrival_.blocks = blocks_;
-  arrival_.block_tokens = kBlockTokens;
   ready_ = true;
 }
 

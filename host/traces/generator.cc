@@ -86,7 +86,6 @@ const Arrival& Generator::take() {
   arrival_.blocks =
       std::span(lane.blocks)
           .first(std::min<size_t>(lane.blocks.size(), arrival_.prompt_tokens / kBlockTokens));
-  arrival_.block_tokens = kBlockTokens;
   arrival_.ordinal = ordinal_++;
   return arrival_;
 }

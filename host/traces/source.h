@@ -27,9 +27,9 @@ struct Arrival {
   std::string_view model;      // "" = the first model of the configuration
   uint32_t prompt_tokens = 0;
   uint32_t output_tokens = 0;
-  // What its prompt begins with: equal n-th hashes mean equal first n blocks. Only whole blocks.
+  // What its prompt begins with, in whole blocks of 64 tokens: equal n-th hashes mean equal first n
+  // blocks.
   std::span<const uint64_t> blocks;
-  uint32_t block_tokens = 0;
   uint32_t client = kNone;  // of a closed loop: what ended() wants to know
   uint64_t ordinal = 0;     // its place in the trace, from 0, whatever piece is replayed
 };

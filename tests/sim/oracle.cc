@@ -17,6 +17,7 @@ void Oracle::begin(TimeNs now) {
   const TimeNs later = std::max(now, now_);
   (any_up() ? serving_ : empty_) += later - now_;
   now_ = later;
+  end_prompts();
   any_up_before_ = any_up();
   parked_before_ = parked_;
   bytes_before_ = bytes_;
@@ -70,9 +71,19 @@ void Oracle::land(Request& r, uint32_t endpoint) {
   ++slots_[endpoint].in_flight;
   slots_[endpoint].tokens += r.reserved;
   r.prefilling = r.fresh;
+  r.prefills_until = slots_[endpoint].limits.prefill_tokens != 0 ? now_ + kPromptMaxNs : kNever;
   slots_[endpoint].prefilling += r.prefilling;
   r.place = static_cast<uint32_t>(in_flight_.size());
   in_flight_.push_back(r.id);
+}
+
+// What has taken too long to begin no longer counts.
+void Oracle::end_prompts() {
+  for (const RequestId id : in_flight_) {
+    Request& r = *find(id);
+    if (r.prefilling != 0 && r.prefills_until <= now_)
+      slots_[r.endpoint].prefilling -= std::exchange(r.prefilling, 0);
+  }
 }
 
 void Oracle::take_off(Request& r) {

@@ -101,6 +101,7 @@ class Oracle {
     uint64_t prompt = 0, size = 0, reserved = 0;  // tokens
     // Of its prompt, which nobody can have cached, until its answer begins; 0 where that is not sure.
     uint64_t fresh = 0, prefilling = 0;
+    TimeNs prefills_until = kNever;
     uint32_t endpoint = kNone, attempt = 0;
     uint32_t place = 0;  // in in_flight_
     bool revoked = false;
@@ -136,6 +137,7 @@ class Oracle {
   void unpark(Request& r);
   void land(Request& r, uint32_t endpoint);
   void take_off(Request& r);
+  void end_prompts();
   void end(Request& r, Outcome outcome);
   void use_band(Request& r, uint32_t band);
   TimeNs due(const Request& r) const;

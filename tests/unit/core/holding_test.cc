@@ -122,6 +122,22 @@ TEST_F(Prompts, TheyMoveWithTheirRequest) {
   EXPECT_FALSE(dispatched(d, stream(1, 2)));
 }
 
+// A server that takes requests and never answers must not keep the others from its slots for ever.
+TEST_F(Prompts, AnAnswerThatNeverBeginsKeepsNobodyBackForLong) {
+  const RequestId hung = stream(), next = stream(), last = stream();
+  EXPECT_LE(d.engine->next_deadline(), d.now + 30'000'000'000);
+  d.advance(29'999'999'999);
+  EXPECT_FALSE(dispatched(d, next));
+  d.advance(1);
+  EXPECT_TRUE(dispatched(d, next));
+  EXPECT_FALSE(dispatched(d, last));
+  d.progress(hung, 1);
+  EXPECT_FALSE(dispatched(d, last));
+  d.complete(hung);
+  d.progress(next, 1);
+  EXPECT_TRUE(dispatched(d, last));
+}
+
 TEST_F(Prompts, AChangedLimitActsAtOnce) {
   stream();
   const RequestId b = stream();

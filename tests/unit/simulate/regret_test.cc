@@ -164,16 +164,17 @@ std::vector<RegretCase> cases() {
         {1, 10, 1, "m1"},
         {2, 80, 1, "any"}},
        {0, 0, 0, 0, 0, 0}},
-      // A queue of one place is full: the fourth is turned away, and tried again at the other.
-      {"NobodyRegretsWhatNoServerHad",
-       room(1),
+      // The third is turned away, left out for 50 ms and let in at once at 52. There was room for 12
+      // ms, but anywhere else it would have waited for 38.
+      {"BeingTurnedAwayIsNoWorse",
+       room(8),
        {with([](ServerModel& m) { m.max_waiting = 1; })},
        false,
        {a_short, {1}, {2}},
        {0, 0, 0}},
       // A free server is found at once, whatever stands at the other.
       {"AFreeServerLeavesNothing", "", {one, one}, true, {a_long, {1}}, {0, 0}},
-      // Three in flight at one server of one place, since the pool has no other until the end.
+      // Both servers are at long ones, and their queues grow alike.
       {"AQueueEverywhereIsTheSame",
        "",
        {one, one},

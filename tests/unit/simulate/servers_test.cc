@@ -81,6 +81,10 @@ TEST(Servers, WhatIsWrongIsSaidAtItsPlace) {
       load(std::string("[[server]]\nchunked_prefill = true\nsteps_between_prefills = 3\n") + kTimes)
           .messages,
       HasSubstr("every step may prefill"));
+  EXPECT_THAT(load(std::string("[[server]]\nname = \"a\"\n") + kTimes +
+                   "[[server]]\nname = \"a\"\n" + kTimes)
+                  .messages,
+              HasSubstr("there is a server \"a\" already"));
   EXPECT_THAT(load("[[server]\n").messages, HasSubstr("error"));
   EXPECT_THAT(load(std::string("[[server]]\ncount = 100000\n") + kTimes).messages,
               HasSubstr("count"));

@@ -83,9 +83,21 @@ TEST(Simulation, AServerThatIsFullIsTriedAgain) {
   for (const auto& [id, request] : ran.requests) EXPECT_EQ(request.outcome, Outcome::kCompleted);
 }
 
+TEST(Simulation, WithoutAQueueAServerThatIsFullRefuses) {
+  ServerModel full = one_at_a_time();
+  full.max_waiting = 1;
+  RunOptions direct;
+  direct.direct = true;
+  const Ran ran = run_list(setup_of("", {full}), {{0, 10, 9}, {1}, {2}, {200}}, direct);
+  EXPECT_EQ(ran.requests.at(2).outcome, Outcome::kCompleted);
+  EXPECT_EQ(ran.requests.at(3).outcome, Outcome::kRejectedFull);
+  EXPECT_EQ(ran.requests.at(3).finished, 2 * kMs);
+  EXPECT_EQ(ran.requests.at(4).outcome, Outcome::kCompleted);
+}
+
 TEST(Simulation, APromptThatFitsNoCacheIsAnsweredWithAnError) {
   const Ran ran = run_list(setup_of("", {one_at_a_time()}), {{0, 20000, 5}, {1}});
-  EXPECT_EQ(ran.requests.at(1).outcome, Outcome::kCompleted);
+  EXPECT_EQ(ran.requests.at(1).outcome, Outcome::kRejectedBad);
   EXPECT_EQ(ran.requests.at(1).first_token, kNever);
   EXPECT_EQ(ran.requests.at(2).outcome, Outcome::kCompleted);
   EXPECT_EQ(ran.result.all.ttft.count(), 1u);
