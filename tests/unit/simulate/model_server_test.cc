@@ -4,20 +4,15 @@
 
 #include <map>
 
+#include "tests/unit/simulate/rig.h"
+
 namespace sluice::simulate {
 namespace {
 
-constexpr TimeNs kMs = 1'000'000;
-constexpr uint64_t kPsPerMs = 1'000'000'000;
-
 // 10 ms a prefill and 1 ms a token of it; 10 ms a step, nothing for sequences and context.
 ServerModel plain() {
-  ServerModel m;
-  m.prefill_ps = {10 * kPsPerMs, kPsPerMs, 0};
-  m.step_ps = {10 * kPsPerMs, 0, 0};
-  m.kv_tokens = 10000;
+  ServerModel m = one_at_a_time();
   m.max_running = 4;
-  m.max_prefill_tokens = 1000;
   return m;
 }
 

@@ -3,10 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-
 #include "tests/unit/traces/traces.h"
 
 namespace sluice::traces {
@@ -51,22 +47,6 @@ TEST(AzureTrace, SaysWhatIsWrongAndWhere) {
   EXPECT_THAT(error("2023-11-16 00:00:01,1,1000001\n"), HasSubstr("tokens must be whole numbers"));
   EXPECT_THAT(error("1970-01-01 00:00:01,1,1\n2023-11-16 00:00:01,1,1\n"),
               HasSubstr("t.csv:3: error: this row is over 87600h from the others"));
-}
-
-TEST(AzureTrace, ReadsTheRealOne) {
-  const char* directory = std::getenv("SLUICE_TRACES");
-  const std::filesystem::path file = std::filesystem::path(directory == nullptr ? "" : directory) /
-                                     "AzureLLMInferenceTrace_conv.csv";
-  if (directory == nullptr || !std::filesystem::exists(file)) {
-    GTEST_SKIP() << "SLUICE_TRACES names no directory with " << file.filename();
-  }
-  auto source = open_trace(file, {});
-  ASSERT_TRUE(source.ok()) << source.error();
-  const auto rows = drain(**source);
-  EXPECT_EQ((*source)->failure(), std::nullopt);
-  EXPECT_EQ((*source)->progress(), 1);
-  EXPECT_EQ(rows.size(), 19366u);
-  EXPECT_NEAR(rows.back().at_s, 3501, 2);
 }
 
 }  // namespace

@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <set>
 
 #include "tests/unit/traces/traces.h"
@@ -61,22 +59,6 @@ TEST(MooncakeTrace, SaysWhatIsWrongAndWhere) {
   EXPECT_THAT(error("{\"timestamp\": 1, \"input_length\": 1}"), HasSubstr("output_length must be"));
   EXPECT_THAT(error(row("1", "-1")), HasSubstr("t.csv:2: error: hash_ids must be an array"));
   EXPECT_THAT(error(row("1", "\"a\"")), HasSubstr("hash_ids must be an array of whole numbers"));
-}
-
-TEST(MooncakeTrace, ReadsTheRealOne) {
-  const char* directory = std::getenv("SLUICE_TRACES");
-  const std::filesystem::path file =
-      std::filesystem::path(directory == nullptr ? "" : directory) / "mooncake_synthetic.jsonl";
-  if (directory == nullptr || !std::filesystem::exists(file)) {
-    GTEST_SKIP() << "SLUICE_TRACES names no directory with " << file.filename();
-  }
-  auto source = open_trace(file, {});
-  ASSERT_TRUE(source.ok()) << source.error();
-  const auto rows = drain(**source);
-  EXPECT_EQ((*source)->failure(), std::nullopt);
-  EXPECT_EQ(rows.size(), 3993u);
-  EXPECT_EQ(rows[0].prompt_tokens, 40160u);
-  EXPECT_EQ(rows[0].blocks.size(), 627u);
 }
 
 }  // namespace
