@@ -117,6 +117,10 @@ Json endpoints(const AdminSnapshot& snapshot) {
       entry["limit_tokens"] = stats.limit_tokens == 0 ? Json(nullptr) : Json(stats.limit_tokens);
       entry["in_flight"] = stats.in_flight;
       entry["in_flight_tokens"] = stats.in_flight_tokens;
+      if (stats.limit_prefill_tokens != 0) {
+        entry["limit_prefill_tokens"] = stats.limit_prefill_tokens;
+        entry["prefill_tokens"] = stats.prefill_tokens;
+      }
       entry["metrics_doubted"] = stats.doubted;
       entry["in_flight_cost"] = stats.in_flight_cost;
       entry["dispatches"] = stats.dispatches;

@@ -33,6 +33,8 @@ inline AdminSnapshot sample_snapshot() {
   first.up = true;
   first.limit = 8;
   first.in_flight = 7;
+  first.limit_prefill_tokens = 2048;
+  first.prefill_tokens = 500;
   first.dispatches = 27;
   first.paused_until_ns = 101 * kSecond;
   ghost.slot = 5;

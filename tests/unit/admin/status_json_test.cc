@@ -37,6 +37,9 @@ TEST(StatusJson, EndpointsJoinWhatPoolAndEngineKnow) {
   EXPECT_EQ(out[0]["health"], "up");
   EXPECT_EQ(out[0]["in_flight"], 7);
   EXPECT_EQ(out[0]["limit"], 8);
+  EXPECT_EQ(out[0]["limit_prefill_tokens"], 2048);
+  EXPECT_EQ(out[0]["prefill_tokens"], 500);
+  EXPECT_FALSE(out[1].contains("limit_prefill_tokens"));
   EXPECT_EQ(out[0]["paused_ms"], 1000);
   EXPECT_EQ(out[0]["labels"]["zone"], "a");
   EXPECT_EQ(out[0]["metrics"]["age_ms"], 1000);
