@@ -249,9 +249,7 @@ void EndpointTable::end_pauses(TimeNs now) {
   }
 }
 
-bool EndpointTable::open(uint32_t slot) const {
-  return usable(slot) && !rows_[slot].earmarked && spare_tokens_[slot] != 0 && !prefills(slot);
-}
+bool EndpointTable::open(uint32_t slot) const { return to_be_had(slot) && !prefills(slot); }
 
 // What follows from a row, after it has changed: its columns, its room, and who hears of it.
 void EndpointTable::refresh_room(uint32_t slot) {

@@ -2,11 +2,11 @@
 //
 // Room is counted, not sampled: an endpoint has room while it is up, not paused, not earmarked, and
 // has less in flight than its limits, in requests, in tokens and in prompts whose answers have not
-// begun. Its limits are given, or learnt below what is given. A request fits if its size does, or if nothing else is there. A class has
-// `rooms` endpoints with room; it is kept current by each change, so that asking is O(1). Classes
-// come from the driver (define) or are derived from one for a request that may use only some of its
-// endpoints, or under which some broke. Complexity: a change of one endpoint's room is O(classes
-// that contain it).
+// begun. Its limits are given, or learnt below what is given. A request fits if its size does, or if
+// nothing else is there. A class has `rooms` endpoints with room; it is kept current by each change,
+// so that asking is O(1). Classes come from the driver (define) or are derived from one for a
+// request that may use only some of its endpoints, or under which some broke. Complexity: a change
+// of one endpoint's room is O(classes that contain it).
 #pragma once
 
 #include <functional>
@@ -91,8 +91,8 @@ class EndpointTable {
   }
   // It is up, and full of requests or busy with prompts: room will come.
   bool waits_for(uint32_t slot) const {
-    return slot < rows_.size() && usable(slot) && !rows_[slot].earmarked &&
-           spare_tokens_[slot] != 0 && (in_flight_[slot] >= rows_[slot].limit || prefills(slot));
+    return slot < rows_.size() && to_be_had(slot) &&
+           (in_flight_[slot] >= rows_[slot].limit || prefills(slot));
   }
   bool limits_prompts(uint32_t slot) const { return rows_[slot].given.prefill_tokens != 0; }
   // It is busy with as many prompts as it may be.
@@ -100,6 +100,10 @@ class EndpointTable {
     const Row& r = rows_[slot];
     return r.given.prefill_tokens != 0 && r.prefilling >= r.given.prefill_tokens &&
            !planted(Planted::kPromptsUncounted);
+  }
+  // Usable, not earmarked, with tokens left.
+  bool to_be_had(uint32_t slot) const {
+    return usable(slot) && !rows_[slot].earmarked && spare_tokens_[slot] != 0;
   }
   bool usable(uint32_t slot) const {
     const Row& r = rows_[slot];

@@ -157,7 +157,6 @@ class Exchange {
 
   Answer answer_ = Answer::kNone;
   std::optional<UsageReader> usage_;
-  uint32_t reported_events_ = 0;
   // Who gave the answer, where the gateway says so: the endpoint, the gateway, or the gateway since
   // the endpoint failed.
   enum class By : uint8_t { kUnknown, kEndpoint, kGateway, kGatewayForEndpoint } by_ = By::kUnknown;

@@ -112,12 +112,7 @@ void Exchange::on_response_body(Incoming& message) {
   } else {
     pass_on(std::move(message.body), message.end_of_stream);
   }
-  const uint32_t step = reported_events_ == 0 ? 1 : kProgressEvents;
-  if (usage_->data_events() >= reported_events_ + step) {
-    reported_events_ = usage_->data_events();
-    context_.note_usage(*usage_);
-    context_.progress();
-  }
+  context_.progress(*usage_);
   if (message.end_of_stream) answer_ended();
   end_if_done();
 }

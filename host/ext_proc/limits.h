@@ -15,12 +15,9 @@ inline constexpr size_t kBodyPadding = 64;  // capacity behind a body, for the J
 inline constexpr size_t kOutboxBytesMax = size_t{256} << 10;  // unsent, before less is read
 inline constexpr uint32_t kOwedChunksMax = 1024;              // unanswered, before less is read
 inline constexpr uint64_t kEndNs = 5'000'000'000;  // for a gateway to take what ends its stream
-// Events of a stream between two progress reports. The first event is reported at once: it shows
-// that the prompt is done.
-inline constexpr uint32_t kProgressEvents = 16;
-inline constexpr size_t kHeadersMax = 1024;                  // of a request or an answer
-inline constexpr size_t kSubsetMax = 4096;                   // endpoints that a hint names
-inline constexpr size_t kCallsMax = 100'000;                 // of whatever method, at a time
+inline constexpr size_t kHeadersMax = 1024;        // of a request or an answer
+inline constexpr size_t kSubsetMax = 4096;         // endpoints that a hint names
+inline constexpr size_t kCallsMax = 100'000;       // of whatever method, at a time
 inline constexpr int kStreamsPerConnectionMax = 20'000;      // a gateway opens another one
 inline constexpr size_t kMessageExtraMax = size_t{1} << 20;  // bytes of a message beside a body
 inline constexpr int kKeepaliveMs = 30'000;         // a connection without traffic is probed

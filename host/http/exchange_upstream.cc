@@ -102,11 +102,7 @@ Task<Exchange::Attempt> Exchange::relay(Flight& flight) {
        .to_head = request_.method == "HEAD",
        .is_stream = options.sse,
        .idle_timeout_ns = settings_->upstream.idle_timeout_ns,
-       .progress =
-           [this, &usage] {
-             context_.note_usage(usage);
-             context_.progress();
-           },
+       .progress = [this, &usage] { context_.progress(usage); },
        // The room is free as soon as the server is done, however slowly the client reads the rest.
        .upstream_done =
            [this, &flight, &usage](bool keeps) {

@@ -31,10 +31,7 @@ inline constexpr uint64_t kClientWriteNs =
 inline constexpr uint64_t kUpstreamIdleNs = 30 * kSecondNs;  // an upstream connection nobody uses
 inline constexpr size_t kUpstreamIdleMax = 256;  // such connections, per endpoint and thread
 inline constexpr uint64_t kAcceptPauseNs =
-    100'000'000;  // after accept failed for want of descriptors
-// Events of a stream between two progress reports. The first event is reported at once: it shows
-// that the prompt is done.
-inline constexpr uint32_t kProgressEvents = 16;
+    100'000'000;                                    // after accept failed for want of descriptors
 inline constexpr size_t kConnectionsMax = 100'000;  // clients at a time, per server
 
 }  // namespace sluice

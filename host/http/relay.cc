@@ -134,7 +134,6 @@ Task<ErrorCode> Relay::write() {
 }
 
 Task<RelayResult> Relay::run() {
-  uint32_t reported = 0;
   head_ = answer_head(c_.parser.get());
   for (;;) {
     if (!parse()) co_return RelayResult::kUpstreamBroken;
@@ -142,8 +141,7 @@ Task<RelayResult> Relay::run() {
       done_ = true;
       c_.usage.finish(payload_);
       c_.upstream_done(c_.parser.keep_alive() && c_.connection.buffer.size() == 0);
-    } else if (c_.usage.data_events() >= reported + (reported == 0 ? 1 : kProgressEvents)) {
-      reported = c_.usage.data_events();
+    } else {
       c_.progress();
     }
     if (done_ || !payload_.empty() || (c_.is_stream && !head_written_)) {

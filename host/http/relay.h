@@ -48,7 +48,7 @@ struct RelayContext {
   bool to_head = false;    // answers HEAD: no body follows
   bool is_stream = false;  // server-sent events: its head goes ahead of the first event
   uint64_t idle_timeout_ns = 0;
-  std::function<void()> progress;  // there were more output events; now and then
+  std::function<void()> progress;  // there may have been more output events
   // The whole answer has been read, its last bytes are still to be written. True: the connection
   // can serve again. The relay does not touch it any more.
   std::function<void(bool)> upstream_done;

@@ -10,9 +10,11 @@
 #include <span>
 #include <unordered_map>
 
+#include "host/traces/limits.h"
+
 namespace sluice::simulate {
 
-inline constexpr uint32_t kBlockTokens = 64;  // as the host's prefix index has them
+using traces::kBlockTokens;
 
 class PrefixCache {
  public:

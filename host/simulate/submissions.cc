@@ -6,9 +6,14 @@
 
 #include "core/picker.h"
 #include "host/request/prefix.h"
+#include "host/serve/build_pipeline.h"
+#include "host/traces/limits.h"
 
 namespace sluice::simulate {
 namespace {
+
+// A block of a trace is one of the host's prefix index.
+static_assert(traces::kBlockTokens == kPrefixBlockTokens);
 
 constexpr std::string_view kObjectiveHeader = "x-llm-d-inference-objective";
 

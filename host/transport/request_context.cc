@@ -10,6 +10,7 @@
 namespace sluice {
 namespace {
 
+constexpr uint32_t kProgressEvents = 16;  // of a stream between two progress reports
 constexpr uint16_t kClientClosedRequest = 499;
 
 std::string random_id(std::mt19937_64& random) {
@@ -159,7 +160,12 @@ ErrorAnswer RequestContext::revoked(uint32_t retry_after_s) {
 
 void RequestContext::requeue(Engine::Requeue why) { services_.scheduler.requeue(id_, why); }
 
-void RequestContext::progress() {
+void RequestContext::progress(const UsageReader& usage) {
+  // The first event is told at once: it shows that the prompt is done.
+  const uint32_t step = reported_events_ == 0 ? 1 : kProgressEvents;
+  if (usage.data_events() < reported_events_ + step) return;
+  reported_events_ = usage.data_events();
+  note_usage(usage);
   if (open() && counts_events()) services_.scheduler.progress(id_, data_events_);
 }
 

@@ -67,7 +67,8 @@ class RequestContext {
   // It was taken back in flight, by DECISION.
   ErrorAnswer revoked(uint32_t retry_after_s);
   void requeue(Engine::Requeue why);
-  void progress();
+  // USAGE has read on; the scheduler is told of a stream's first event, and then now and then.
+  void progress(const UsageReader& usage);
   void served_by(uint32_t slot);
   // Ends it in flight; once, then nothing.
   void complete(Outcome outcome);
@@ -121,6 +122,7 @@ class RequestContext {
   RequestId id_;  // 0 = never submitted, or ended
   TokenUsage usage_;
   uint32_t data_events_ = 0;
+  uint32_t reported_events_ = 0;  // by progress()
 };
 
 }  // namespace sluice
